@@ -35,9 +35,9 @@ def test_a_line_that_does_not_fit_is_named(tmp_path: Path, content: str, unread:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (LATENCY_PRINTED + "99% percentile latency: 1.0 seconds\n", "'99' is there twice in one block"),
-        (THROUGHPUT_PRINTED + TOTAL, "'total_prompt_tokens' is there twice in one block"),
-        (MM_TABLE + "Median 90\n", "'median' is there twice in one block"),
+        (LATENCY_PRINTED + "99% percentile latency: 1.0 seconds\n", "'99' is there twice"),
+        (THROUGHPUT_PRINTED + TOTAL, "'total_prompt_tokens' is there twice"),
+        (MM_TABLE + "Median 90\n", "'median' is there twice"),
     ],
 )
 def test_a_figure_that_is_there_twice_is_refused(tmp_path: Path, content: str, message: str) -> None:

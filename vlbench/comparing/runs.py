@@ -83,9 +83,8 @@ def _lost(before: Sequence[Run], after: Sequence[Run]) -> str:
     for sides in done.values():
         if all(sides) and sides[0] != sides[1] and None not in (every := sides[0] | sides[1]):
             least, most = (f"{each:.0f}" for each in (min(every, key=float), max(every, key=float)))  # type: ignore[arg-type]
-            return (
-                f"{least} requests were completed in one run and {most} in another, of the same load: were they lost?"
-            )
+            both = f"{least} requests were completed in one run and {most} in another"
+            return f"{both}, of the same load: were they lost?"
     return ""
 
 
@@ -129,9 +128,8 @@ def _other_work(old: Sequence[Run], new: Sequence[Run]) -> str:
 
 def _rows(label: str, old: list[Run], new: list[Run], floors: RunFloors, patterns: Sequence[str]) -> list[JudgedRow]:
     if not (old and new):
-        return [
-            JudgedRow.missing(label, "metric", f"only the runs {'after' if new else 'before'} have these conditions")
-        ]
+        alone = f"only the runs {'after' if new else 'before'} have these conditions"
+        return [JudgedRow.missing(label, "metric", alone)]
     if difference := _other_work(old, new):
         return [JudgedRow.missing(label or "all metrics", "metric", f"not the same work: {difference}")]
     names = {name: None for run in (*old, *new) for name in run.metrics}
@@ -151,9 +149,8 @@ def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloor
     measure: Measure = "time" if first.unit in SECONDS else "metric"
     for metric in every:
         if (metric.unit, metric.better) != (first.unit, first.better):
-            ways = (
-                f"{first.unit or 'no unit'} ({first.better} is better) and {metric.unit or 'no unit'} ({metric.better})"
-            )
+            unit, other = (each.unit or "no unit" for each in (first, metric))
+            ways = f"{unit} ({first.better} is better) and {other} ({metric.better})"
             return JudgedRow.missing(title, measure, f"the units do not match: {ways}")
     if len(asked := {metric.questions for metric in every}) > 1:
         reason = f"other questions: {' and '.join(f'{each:,}' for each in sorted(asked))} were asked"
@@ -238,9 +235,8 @@ def read_sides(
     named = {metric for runs in found for run in runs for metric in run.metrics}
     for metric in better or {}:
         if metric not in named:
-            raise UsageError(
-                f"no metric is called {metric!r}, so nothing can be said of it; there are {', '.join(sorted(named))}"
-            )
+            there = ", ".join(sorted(named))
+            raise UsageError(f"no metric is called {metric!r}, so nothing can be said of it; there are {there}")
     return found[0], found[1]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite
-from vlbench.readers.pasted import csv_rows, number_in, put
+from vlbench.readers.pasted import csv_rows, put
 from vlbench.readers.serving import told_lost
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
@@ -87,9 +87,7 @@ def _metrics(source: str, name: str, figures: Figures) -> list[Metric]:
 def _fault(source: str, entries: dict[str, Any]) -> str:
     cancelled = entries.get("was_cancelled")
     if cancelled not in (None, True, False):
-        raise UsageError(
-            f"{source}: was_cancelled is {cancelled!r:.40}, neither true nor false; is the file unchanged?"
-        )
+        raise UsageError(f"{source}: was_cancelled is {cancelled!r:.40}, neither true nor false; is it unchanged?")
     if cancelled:
         return "it was cancelled"
     answered = _count_of(source, entries, "request_count")
@@ -111,9 +109,7 @@ def _summed(source: str, entries: dict[str, Any]) -> int:
     if isinstance(summary, dict):
         summary = [summary] if "count" in summary else [{"count": each} for each in summary.values()]
     if not isinstance(summary, list) or not all(isinstance(each, dict) and "count" in each for each in summary):
-        raise UsageError(
-            f"{source}: error_summary is {summary!r:.60}, not errors with their count; is the file unchanged?"
-        )
+        raise UsageError(f"{source}: error_summary is {summary!r:.60}, not errors with their count; is it unchanged?")
     return sum(count(source, "error_summary", each["count"]) for each in summary)
 
 
@@ -135,12 +131,8 @@ def _table(document: Document) -> dict[str, Figures]:
             name = re.sub(r"\W+", "_", named["name"].lower())
             put(document.source, entries, name, {"unit": named["unit"] or ""})
             for statistic, cell in zip(columns, row[1:], strict=False):
-                if (figure := number_in(cell)) is not None:
-                    entries[name][statistic] = figure
-                elif cell.strip() not in ("", "N/A"):
-                    raise UsageError(
-                        f"{document.source}: {statistic} of {name} is {cell!r:.40}, not a number; run it again"
-                    )
+                if cell.strip() not in ("", "N/A"):
+                    entries[name][statistic] = finite(document.source, f"{statistic} of {name}", cell)
     return entries
 
 
@@ -149,6 +141,5 @@ def _entry(value: dict[str, Any], key: str) -> dict[str, Any]:
     return entry if isinstance(entry, dict) else {}
 
 
-READER = Reader(
-    "aiperf", "aiperf's aggregate export, as JSON or CSV", _recognises, _read, frozenset({"request_throughput"})
-)
+READS, TELLING = "aiperf's aggregate export, as JSON or CSV", frozenset({"request_throughput"})
+READER = Reader("aiperf", READS, _recognises, _read, TELLING)

@@ -187,9 +187,8 @@ def failures(lost: int, of: str = "requests") -> str:
 def check_median(source: str, name: str, told: float, samples: tuple[float, ...]) -> None:
     """Raises UsageError where the median that a file tells is not that of the samples beside it."""
     if samples and not math.isclose(told, found := median(samples), rel_tol=1e-3):
-        raise UsageError(
-            f"{source}: {name!r} has a median of {told:g} and its samples one of {found:g}; was it edited?"
-        )
+        both = f"a median of {told:g} and its samples one of {found:g}"
+        raise UsageError(f"{source}: {name!r} has {both}; was it edited?")
 
 
 def check_told(

@@ -11,17 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, FailFast
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import (
-    Document,
-    Reader,
-    Seconds,
-    check_median,
-    failures,
-    objects_with,
-    timed,
-    unread_keys,
-    validated,
-)
+from vlbench.readers.document import Document, Reader, Seconds, failures, objects_with, timed, unread_keys, validated
 from vlbench.record.directions import words_of
 from vlbench.record.runs import Run, collect
 
@@ -80,8 +70,7 @@ def _read(document: Document) -> list[Run]:
             unread += [f"{name}, of one iteration of {seconds:g} s"] * (each.iterations == 1 and seconds < SHORTEST)
         elif each.aggregate_name == "median":
             aggregated[name] = seconds
-    for name in aggregated.keys() & times.keys():
-        check_median(source, name, aggregated[name], tuple(times[name]))
+    timed(source, ((name, aggregated[name], tuple(times[name])) for name in sorted(aggregated.keys() & times.keys())))
     told = aggregated | {name: median(samples) for name, samples in times.items()}
     metrics = timed(source, ((name, middle, tuple(times.get(name, ()))) for name, middle in told.items()))
     whose = {each.run_name or each.name for each in file.benchmarks if each.aggregate_name not in FITTED}
@@ -105,9 +94,8 @@ def _check_repetitions(source: str, benchmarks: list[_Benchmark]) -> None:
         whole = each.real_time is not None and each.repetitions in (None, there[name])
         if not whole and name not in ended:
             raise UsageError(f"{source}: {name!r:.60} lacks a repetition or its real_time; is the file whole?")
-    for (name, index), times in Counter(
-        (each.run_name or each.name, each.repetition_index) for each in measured
-    ).items():
+    indices = Counter((each.run_name or each.name, each.repetition_index) for each in measured)
+    for (name, index), times in indices.items():
         if times > 1 and index is not None:
             raise UsageError(f"{source}: {name!r:.60} has repetition_index {index} {times} times; is one a copy?")
 

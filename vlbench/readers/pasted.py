@@ -76,7 +76,7 @@ def pasted_blocks(source: str, text: str, first: re.Pattern[str]) -> list[Block]
 def put(source: str, told: dict[str, T], name: str, value: T) -> None:
     """Keep a figure. Raises `UsageError` where its name was told before."""
     if name in told:
-        raise UsageError(f"{source}: {name!r:.60} is there twice in one block; paste it as it was printed")
+        raise UsageError(f"{source}: {name!r:.60} is there twice; give it as the tool wrote it")
     told[name] = value
 
 
@@ -95,7 +95,8 @@ def pasted_number(text: str) -> float | None:
 
 def csv_rows(text: str) -> list[list[str]]:
     """The rows of a CSV. A field ends with its line, so that a quote that a log opens does not go on for ever."""
-    return [row for line in text.splitlines() for row in csv.reader([line])]
+    lines = text.splitlines()
+    return [row for line in lines for row in csv.reader([line])] if '"' in text else list(csv.reader(lines))
 
 
 def cells(line: str) -> list[str]:

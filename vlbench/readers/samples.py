@@ -66,10 +66,8 @@ def _columns(document: Document) -> tuple[tuple[str, ...], list[tuple[int, list[
         return ("value",), numbered[headed:], first[0] if headed else "value"
     if len(first) == 2 and number_in(first[1]) is not None:
         if number_in(first[0]) is not None:
-            told = "write name,value, or a number without a comma"
-            raise UsageError(
-                f"{document.source} line 1 is {','.join(first)!r:.40}, two numbers or one with a comma; {told}"
-            )
+            told = "two numbers or one with a comma; write name,value, or a number without a comma"
+            raise UsageError(f"{document.source} line 1 is {','.join(first)!r:.40}, {told}")
         return ("name", "value"), numbered, "value"
     for column in first:
         if column not in COLUMNS or first.count(column) > 1:

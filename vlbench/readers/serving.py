@@ -13,7 +13,7 @@ from typing import Any
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, check_finite, check_told, count, failures, finite, objects_with
-from vlbench.readers.pasted import number_in
+from vlbench.readers.pasted import number_in, put
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -76,9 +76,7 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
     """
     plain: dict[str, Any] = {}
     for name, value in result.items():
-        if (key := name.rstrip(":")) in plain:  # vLLM once wrote `request_goodput:`
-            raise UsageError(f"{source}: {key!r:.60} is there with a colon and without; keep the one that was measured")
-        plain[key] = value
+        put(source, plain, name.rstrip(":"), value)  # vLLM once wrote `request_goodput:`
     result = plain
     check_finite(source, result, UNBOUNDED)
     metrics, unread = [], []

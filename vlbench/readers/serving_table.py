@@ -13,7 +13,7 @@ from typing import Any
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader
-from vlbench.readers.pasted import pasted_number
+from vlbench.readers.pasted import pasted_number, put
 from vlbench.readers.serving import LATENCY, SPREAD, THROUGHPUT, serving_run
 from vlbench.record.runs import Run
 
@@ -104,10 +104,9 @@ def _add(source: str, table: dict[str, Any], line: str) -> None:
     if found is None:
         raise UsageError(f"{source}: the table holds {line!r:.60}, no name and value; paste it as it was printed")
     key = _key(found["label"])
-    if key in table:
-        raise UsageError(f"{source}: {found['label']!r:.60} is there twice in one table; paste it as it was printed")
     number = pasted_number(found["value"])
-    table[key] = number if number is not None else None if found["value"] in ("not set", "None") else found["value"]
+    told = number if number is not None else None if found["value"] in ("not set", "None") else found["value"]
+    put(source, table, key, told)
 
 
 def _finished(table: dict[str, Any], sent: int | None) -> dict[str, Any]:
@@ -120,6 +119,5 @@ def _finished(table: dict[str, Any], sent: int | None) -> dict[str, Any]:
     return table
 
 
-READER = Reader(
-    "serving-table", "tables that vllm bench serve and sglang.bench_serving print, as pasted", _recognises, _read
-)
+READS = "tables that vllm bench serve and sglang.bench_serving print, as pasted"
+READER = Reader("serving-table", READS, _recognises, _read)

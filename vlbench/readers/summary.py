@@ -80,14 +80,8 @@ def _metric(document: Document, number: int, row: dict[str, str]) -> Metric:
         raise UsageError(f"{source}: better is {better!r:.40}; write lower or higher")
     if not 1 <= runs <= MOST_RUNS or deviation < 0 or (runs > 1 and deviation == 0):
         raise UsageError(f"{source}: {deviation} is no deviation between {runs} runs; give both as measured")
-    return Metric(
-        name,
-        mean,
-        unit,
-        Better(better) if better else document.better(name, unit),
-        runs=runs,
-        deviation=deviation if runs > 1 else 0.0,
-    )
+    way = Better(better) if better else document.better(name, unit)
+    return Metric(name, mean, unit, way, runs=runs, deviation=deviation * (runs > 1))
 
 
 READER = Reader("summary", "mean +- std of n runs: in lines, or in a CSV with mean, std and n", _recognises, _read)
