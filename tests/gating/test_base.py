@@ -144,7 +144,7 @@ def test_what_a_filter_left_out_is_not_taken_for_absent(
         lambda: marker_rows(base, Defaults(), accepts=False),
         lambda: checked_out([base.commit]).__enter__(),
     ):
-        with pytest.raises(IncomparableError, match="`git fetch --refetch --no-filter` brings what the filter"):
+        with pytest.raises(IncomparableError, match="`git fetch --refetch --no-filter` brings what a filter"):
             ask()
     git("fetch", "--quiet", "--refetch", "--no-filter")
     assert baselines_at(base, [], FOLDER, first=False) == {FILE: STORED}

@@ -8,18 +8,8 @@ import pytest
 
 from tests.repositories import begin_here
 from vlbench.errors import UsageError
-from vlbench.process.git import (
-    UnreadError,
-    changed_python,
-    committed,
-    git,
-    is_dirty,
-    last_commit_of,
-    read_git,
-    revision,
-    text_at,
-    user_name,
-)
+from vlbench.process import git as process
+from vlbench.process.git import changed_python, committed, git, is_dirty, last_commit_of, read_git, revision, text_at
 from vlbench.revisions.checkouts import checked_out, commits_between
 from vlbench.untrusted.limits import Limit
 
@@ -68,7 +58,7 @@ def test_a_file_has_the_commit_it_last_changed_in_unless_it_has_changed_since(re
     second = commit()
     assert (last_commit_of(kept), committed(kept)) == (second, "[]")
     assert committed(repository / "none.json") is last_commit_of(repository / "none.json") is None
-    assert user_name() == "Ada"
+    assert process.user_name() == "Ada"
 
 
 def test_outside_a_checkout_nothing_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,9 +123,9 @@ def test_no_setting_changes_what_a_pattern_means(
 def test_an_object_that_is_lost_is_no_file_without_a_match(repository: Path) -> None:
     blob = read_git("rev-parse", "HEAD:package/towers.py")
     Path(".git/objects", blob[:2], blob[2:]).unlink()
-    with pytest.raises(UnreadError, match=r"towers\.py': unable to read .*; `git fsck` says what is broken"):
+    with pytest.raises(process.UnreadError, match=r"towers\.py': unable to read .*; `git fsck` says what is broken"):
         read_git("grep", "-l", "-e", "nothing", "HEAD", "--", "*.py", fine=(0, 1))
-    with pytest.raises(UnreadError):
+    with pytest.raises(process.UnreadError):
         text_at("HEAD", Path("package/towers.py"))
     assert text_at("HEAD", Path("package/none.py")) is text_at("HEAD", Path("package")) is None
 

@@ -11,10 +11,7 @@ from vlbench.untrusted.limits import Limit
 
 PYTHON = ":(top)*.py"
 """Every Python file of the checkout, from whichever of its folders git is asked."""
-REFETCH = (
-    "`git fetch --refetch --no-filter` brings what the filter of this clone left out; of actions/checkout, set "
-    "fetch-depth: 0 and no filter"
-)
+REFETCH = "`git fetch --refetch --no-filter` brings what a filter left out; for actions/checkout, fetch-depth: 0 alone"
 
 
 _QUIET = {
@@ -81,9 +78,7 @@ def read_git(*arguments: str, fine: Collection[int] = (0,)) -> str:
     said = fault_of(done)
     if done.returncode not in fine or said.startswith(("fatal: ", "error: ")):
         remedy = REFETCH if is_partial() else "`git fsck` says what is broken"
-        raise UnreadError(
-            f"git {arguments[0]} cannot read what the repository holds ({said.removeprefix('fatal: ')}); {remedy}"
-        )
+        raise UnreadError(f"git {arguments[0]} cannot read what the repository holds ({said}); {remedy}")
     return done.stdout.rstrip("\n")
 
 
