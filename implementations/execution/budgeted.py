@@ -19,7 +19,7 @@ from ..optimized.segments import Segments
 from ..optimized.varlen import HALF, OneCall
 from ..packing import MERGE_UNIT, Budgets, Grid, Pack, pack
 from .buffers import Buffers, InBuffer
-from .graphs import COUNTED, ON_A_CPU, PRUNING, Encoded, GraphExact, Recording
+from .graphs import COUNTED, ON_A_CPU, PRUNING, Encoded, Graph, GraphExact
 from .keys import core, key_of, swapped
 
 if TYPE_CHECKING:
@@ -86,18 +86,18 @@ class GraphBudget(GraphExact):
             warnings.warn(f"graph-budget: {len(pixels):,} patches run without a graph", stacklevel=2)
             return tower.encode(pixels, plan)
         x, inner = tower.embed(pixels, plan), core(plan)
-        key, record = budget_key(x, inner, budget), partial(self._lay, tower, x, inner, budget)
-        with self.recordings.turn(tower, self.runner_on(x.device).captures):
-            encoded = self.recordings.get(key, record)(x, inner)
+        key, capture = budget_key(x, inner, budget), partial(self._lay, tower, x, inner, budget)
+        with self.graphs.turn(tower, self.runner_on(x.device).is_fixed):
+            encoded = self.graphs.get(key, capture)(x, inner)
             self.patches, self.padding = self.patches + len(pixels), self.padding + budget - len(pixels)
         return tower.restore(*encoded, plan)
 
-    def _lay(self, tower: OptimizedVisionTower, x: Tensor, plan: VisionPlan, budget: int) -> Recording:
-        if self.runner_on(x.device).captures and x.dtype not in HALF:
+    def _lay(self, tower: OptimizedVisionTower, x: Tensor, plan: VisionPlan, budget: int) -> Graph:
+        if self.runner_on(x.device).is_fixed and x.dtype not in HALF:
             raise FlagError(f"graph-budget needs half precision on CUDA, and this is {x.dtype}; leave it out")
         buffers = Buffers(tower.config, x, plan, budget, self.budgets.frames(budget), tower.planner.upload)
         buffers.fill(x, plan)
-        return self.recorded(tower, buffers.x, buffers.plan, buffers.tensors(), buffers.fill)
+        return self.captured(tower, buffers.x, buffers.plan, buffers.tensors(), buffers.fill)
 
 
 def budget_key(x: Tensor, plan: VisionPlan, budget: int) -> tuple[object, ...]:

@@ -56,7 +56,7 @@ class InBuffer(Segments):
 
 
 class Buffers:
-    """The inputs of a recording with room for `budget` patches, of the kinds that `x` and `plan` have."""
+    """The inputs of a graph with room for `budget` patches, of the kinds that `x` and `plan` have."""
 
     def __init__(
         self, config: VisionConfig, x: Tensor, plan: VisionPlan, budget: int, frames: int, send: Send = Tensor.to

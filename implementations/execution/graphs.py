@@ -1,7 +1,7 @@
-"""`graph-exact`: blocks and mergers are recorded once for each layout of a batch, and replayed.
+"""`graph-exact`: blocks and mergers are captured once for each layout of a batch, and replayed.
 
 What comes before them (plan, patches, positions, window order) and after (the way back) stays outside: a handful of
-operations. Recordings are kept like any cache of a tower: bounded by bytes, hits counted, forgotten by `.to()`. They
+operations. Graphs are kept like any cache of a tower: bounded by bytes, hits counted, forgotten by `.to()`. They
 are also forgotten when weights are somewhere else, and threads take turns.
 """
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from ..optimized.tower import OptimizedVisionTower
 
 MOST_BYTES = 2 << 30
-"""Of all recordings of a tower: their inputs and outputs. What a CUDA graph itself holds comes on top."""
+"""Of all graphs of a tower: their inputs and outputs. What a CUDA graph itself holds comes on top."""
 Encoded = tuple[Tensor, list[Tensor]]
 """Tokens, and the features of each level."""
 
 PRUNING = ("evs",)
 """A graph has room for a number of tokens, which pruning chooses anew in each forward."""
-ON_A_CPU = "it is for CUDA; on a CPU what it records runs operation by operation, and copies come on top"
+ON_A_CPU = "it is for CUDA; on a CPU what it captures runs operation by operation, and copies come on top"
 COUNTED = "a tower that is counted replays nothing: what replays save is not in its counts, what is copied and kept is"
 
 
 @dataclass(frozen=True)
-class Recording:
-    """A recorded function, its inputs and its outputs, which stay where they are."""
+class Graph:
+    """A captured function, its inputs and its outputs, which stay where they are."""
 
     inputs: Sequence[Tensor]
     fill: Callable[[Tensor, VisionPlan], None]
@@ -62,12 +62,12 @@ class Recording:
         return tokens, kept
 
 
-class Recordings(ByteCache[Hashable, Recording]):
+class Graphs(ByteCache[Hashable, Graph]):
     """Those of one tower. A copy of the tower begins with none, as they read its weights and its memory; so does what
     was pickled."""
 
     def __init__(self, max_bytes: int = MOST_BYTES) -> None:
-        super().__init__(max_bytes, Recording.tensors)
+        super().__init__(max_bytes, Graph.tensors)
         self._lock = Lock()
         self._last: Any = None
         self._weights: list[dict[str, Any]] = []
@@ -77,13 +77,13 @@ class Recordings(ByteCache[Hashable, Recording]):
         return type(self), (self.max_bytes,)
 
     @contextmanager
-    def turn(self, tower: nn.Module, captures: bool) -> Iterator[None]:
+    def turn(self, tower: nn.Module, is_fixed: bool) -> Iterator[None]:
         """Filling, replaying and copying out are one; nothing in it is of weights that have moved.
 
         Streams of CUDA take turns as threads do.
         """
         with self._lock:
-            stream = torch.cuda.current_stream() if captures else None
+            stream = torch.cuda.current_stream() if is_fixed else None
             if stream and self._last:
                 stream.wait_event(self._last)
             if moved := self._now(tower) != self._addresses:
@@ -113,12 +113,12 @@ class Recordings(ByteCache[Hashable, Recording]):
     note=COUNTED,
 )
 class GraphExact(Eager):
-    """A graph for each layout of a batch: its boundaries, dtypes and shapes. Recorded on first sight; no padding."""
+    """A graph for each layout of a batch: its boundaries, dtypes and shapes. Captured on first sight; no padding."""
 
     def __init__(self) -> None:
         self.runner: Runner | None = None
-        """What records; by default what the device has."""
-        self.recordings = Recordings()
+        """What captures; by default what the device has."""
+        self.graphs = Graphs()
 
     def __call__(
         self, tower: OptimizedVisionTower, pixels: Tensor, grid_thw: Tensor, plan: VisionPlan | None
@@ -126,11 +126,11 @@ class GraphExact(Eager):
         """See `Eager`."""
         plan = plan or tower.planned(grid_thw, pixels.device)
         x, inner = tower.embed(pixels, plan), core(plan)
-        with self.recordings.turn(tower, self.runner_on(x.device).captures):
-            encoded = self.recordings.get(key_of((x, inner)), partial(self._record, tower, x, inner))(x, inner)
+        with self.graphs.turn(tower, self.runner_on(x.device).is_fixed):
+            encoded = self.graphs.get(key_of((x, inner)), partial(self._capture, tower, x, inner))(x, inner)
         return tower.restore(*encoded, plan)
 
-    def _record(self, tower: OptimizedVisionTower, x: Tensor, plan: VisionPlan) -> Recording:
+    def _capture(self, tower: OptimizedVisionTower, x: Tensor, plan: VisionPlan) -> Graph:
         own_x, own_plan = swapped((x, plan), torch.clone)
         inputs = list(tensors_of((own_x, own_plan)))
 
@@ -138,30 +138,30 @@ class GraphExact(Eager):
             for kept, new in zip(inputs, tensors_of((x, plan)), strict=True):
                 kept.copy_(new)
 
-        return self.recorded(tower, own_x, own_plan, inputs, fill)
+        return self.captured(tower, own_x, own_plan, inputs, fill)
 
-    def recorded(
+    def captured(
         self,
         tower: OptimizedVisionTower,
         x: Tensor,
         plan: VisionPlan,
         inputs: Sequence[Tensor],
         fill: Callable[[Tensor, VisionPlan], None],
-    ) -> Recording:
+    ) -> Graph:
         """Blocks and mergers on these very tensors, which `fill` writes."""
 
         def function() -> Sequence[Tensor]:
             tokens, kept = tower.transform(x, plan)
             return [tokens, *kept]
 
-        replay = self.runner_on(x.device).record(function)
-        return Recording(inputs, fill, replay, replay())
+        replay = self.runner_on(x.device).capture(function)
+        return Graph(inputs, fill, replay, replay())
 
     def runner_on(self, device: torch.device) -> Runner:
-        """What records there."""
+        """What captures there."""
         self.runner = self.runner or runner_for(device)
         return self.runner
 
     def caches(self) -> dict[str, ByteCache[Any, Any]]:
-        """The recordings."""
-        return {"graphs": self.recordings}
+        """The graphs."""
+        return {"graphs": self.graphs}

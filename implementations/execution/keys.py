@@ -1,4 +1,4 @@
-"""What a recording depends on. Of tensors that is their form, as their values are copied in; of all else the value."""
+"""What a graph depends on. Of tensors that is their form, as their values are copied in; of all else the value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def core(plan: VisionPlan) -> VisionPlan:
 
 
 def key_of(value: Any) -> Hashable:
-    """What tells a recording on `value` from others: boundaries of segments, dtypes, shapes, kinds, numbers.
+    """What tells a graph on `value` from others: boundaries of segments, dtypes, shapes, kinds, numbers.
 
     Nothing is left out by name, so what a plan holds some day is part of the key. Raises TypeError where the value of
     a part can be no key.

@@ -1,4 +1,4 @@
-"""What records a function and replays it: a CUDA graph, or the function itself where there are none."""
+"""What captures a function and replays it: a CUDA graph, or the function itself where there are none."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Function = Callable[[], Sequence[Tensor]]
 
 
 class Runner(Protocol):
-    """A way to record and to replay."""
+    """A way to capture and to replay."""
 
-    captures: bool
-    """Is what is recorded fixed to the operations and the values on the host that it was recorded with?"""
+    is_fixed: bool
+    """Is what is captured fixed to the operations and the values on the host that it was captured with?"""
 
-    def record(self, function: Function) -> Function:
+    def capture(self, function: Function) -> Function:
         """What replays `function` on whatever its tensors hold by then, and returns the same tensors each time."""
 
 
 class EagerRunner:
     """Runs the function again, and keeps a replay's promise: the result is always in the same memory."""
 
-    captures = False
+    is_fixed = False
 
-    def record(self, function: Function) -> Function:
+    def capture(self, function: Function) -> Function:
         """See `Runner`."""
         kept = [tensor.clone() for tensor in function()]
 
@@ -45,10 +45,10 @@ class EagerRunner:
 class CaptureRunner:
     """A CUDA graph. A few plain runs come first, on a stream of their own, so that nothing is set up in the capture."""
 
-    captures = True
+    is_fixed = True
     warm_ups = 2
 
-    def record(self, function: Function) -> Function:
+    def capture(self, function: Function) -> Function:
         """See `Runner`."""
         current, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(current)

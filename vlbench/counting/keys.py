@@ -1,4 +1,4 @@
-"""Is the key of a graph sound? Batches that share it are computed by each other's record, as a replay would do it.
+"""Is the key of a graph sound? Batches that share it are computed by each other's graph, as a replay would do it.
 
 Where the result is not that batch's own, the key forgets something. All of it is computed on the CPU in float32, with
 the smallest size of the family for one of our models.
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vlbench.counting.capture import NOTHING, RegionAsked
 from vlbench.counting.further import smallest
 from vlbench.counting.measure import CUDA, Call, as_row, call_of, refuse_platform, with_place
-from vlbench.counting.replays import Record, Recorded, distance
+from vlbench.counting.replays import BatchGraph, GraphTape, distance
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.capture import Stages
@@ -108,7 +108,7 @@ def check_key(device: CountingDevice, row: Row, key: Sequence[str], region: Regi
             return lambda batch, seed: call_of(device, module, tower, batch.grids, batch.dtype, seed)
 
         with torch.inference_mode():
-            return _checked(row, _Records(device, fresh, region), batches_that_share(key, tower.fed))
+            return _checked(row, _Graphs(device, fresh, region), batches_that_share(key, tower.fed))
     except UsageError as error:
         return KeyCheck(verdict="not checked", reason=str(error))
     except Exception as error:  # whatever a tower raises
@@ -128,11 +128,11 @@ def _with_weights_of(first: nn.Module, module: nn.Module) -> nn.Module:
     return module
 
 
-def _checked(row: Row, records: _Records, pairs: Sequence[tuple[Batch, Batch]]) -> KeyCheck:
+def _checked(row: Row, graphs: _Graphs, pairs: Sequence[tuple[Batch, Batch]]) -> KeyCheck:
     replays, hint, late = 0, None, ""
     for one, two in pairs:
         try:
-            mine, other = records[one], records[two]
+            mine, other = graphs[one], graphs[two]
             late = late or mine.blocked or other.blocked
         except Exception:
             if one.dtype is two.dtype:
@@ -140,7 +140,7 @@ def _checked(row: Row, records: _Records, pairs: Sequence[tuple[Batch, Batch]]) 
             continue  # a tower that takes no other dtype has no batch of it
         error = mine.replayed_with(other)
         replays += 1
-        difference = first_difference(mine.record, other.record)
+        difference = first_difference(mine.tape, other.tape)
         hint = hint or difference
         if error is None or error > LIMIT:
             check = _refuted(one, two, error, inside=row.plan == "inside" and mine.baked and one.dtype is two.dtype)
@@ -162,7 +162,7 @@ def _refuted(captured: Batch, fed: Batch, error: float | None, *, inside: bool) 
     )
 
 
-class _Records(dict[Batch, Recorded]):
+class _Graphs(dict[Batch, BatchGraph]):
     """Each batch is captured once, when it is first asked for, on a tower that has seen no other batch."""
 
     def __init__(
@@ -171,7 +171,7 @@ class _Records(dict[Batch, Recorded]):
         super().__init__()
         self._device, self._fresh, self._region = device, fresh, region
 
-    def __missing__(self, batch: Batch) -> Recorded:
+    def __missing__(self, batch: Batch) -> BatchGraph:
         seed, stages, made = len(self), Stages(), self._fresh()
         with listen(stages):
             made(batch, seed)()  # caches are filled before a capture
@@ -179,16 +179,16 @@ class _Records(dict[Batch, Recorded]):
         call = made(batch, seed)
         given = [call.pixels, call.grid_thw, *tensors_within(call.handed)]
         region = stages.region(*self._region) if self._region else None
-        record = Record(given, region)
-        with self._device.watch(region) as watch, listen(record), record:
+        tape = GraphTape(given, region)
+        with self._device.watch(region) as watch, listen(tape), tape:
             parts = call()
-        record.read(parts.values())
+        tape.read(parts.values())
         _check_the_same(batch, before, [self._device.download(each) for each in parts.values()])
-        if not record.outputs or (region is None and any(id(each) not in record.outputs for each in parts.values())):
+        if not tape.outputs or (region is None and any(id(each) not in tape.outputs for each in parts.values())):
             raise UsageError(NOTHING)
         baked = not isinstance(call.grid_thw, DeviceTensor) or bool(watch.blockers)
         ends = [f"its third forward has a {each.kind} at {each.where.place}" for each in watch.blockers]
-        self[batch] = Recorded(record, baked, next(iter(ends), ""))
+        self[batch] = BatchGraph(tape, baked, next(iter(ends), ""))
         return self[batch]
 
 

@@ -1,4 +1,4 @@
-"""Records of calls that are replayed on the inputs of other batches, as a CUDA graph would be. In shadow mode alone.
+"""Graphs of calls that are replayed on the inputs of other batches, as CUDA graphs would be. In shadow mode alone.
 
 A replay knows the operations, the addresses and the host's numbers of the batch that was captured; another batch's
 inputs are put into the memory of that one's.
@@ -19,7 +19,7 @@ from vlbench.counting_device.tape import Tape
 from vlbench.counting_device.tensor import DeviceTensor
 
 
-class Record(Tape):  # type: ignore[no-untyped-call]
+class GraphTape(Tape):  # type: ignore[no-untyped-call]
     """What a call, or a region of it, asks of the device, with the tensors that it is given and those read behind it.
 
     Each with the value that it had. It listens to stages.
@@ -87,31 +87,31 @@ def _keep(kept: dict[int, _Kept], tensor: DeviceTensor) -> None:
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """The record of a batch."""
+class BatchGraph:
+    """The graph that was captured of a batch."""
 
-    record: Record
+    tape: GraphTape
     baked: bool
-    """Does the record hold what follows from the grids, as they are on the host or read back?"""
+    """Does it hold what follows from the grids, as they are on the host or read back?"""
     blocked: str = ""
     """The first thing on which a capture of this call ends, in words; "" where nothing does."""
 
-    def replayed_with(self, other: Recorded) -> float | None:
-        """How far the replay of this record is from the results of the other batch; None where that has no place."""
-        mine, theirs = list(self.record.inputs.values()), list(other.record.inputs.values())
+    def replayed_with(self, other: BatchGraph) -> float | None:
+        """How far the replay of this graph is from the results of the other batch; None where that has no place."""
+        mine, theirs = list(self.tape.inputs.values()), list(other.tape.inputs.values())
         if len(mine) != len(theirs):
             return None
-        used = {each.block for call in self.record.calls if call.has_work for each in call.operands}
+        used = {each.block for call in self.tape.calls if call.has_work for each in call.operands}
         pairs = [pair for pair in zip(mine, theirs, strict=True) if pair[0].tensor.block in used]
         if any(own.value.shape != new.value.shape for own, new in pairs):
             return None
         for own, new in pairs:
             own.tensor.host.copy_(new.value)
-        self.record.replay()
-        found = [each.tensor.host.clone() for each in self.record.outputs.values()]
+        self.tape.replay()
+        found = [each.tensor.host.clone() for each in self.tape.outputs.values()]
         for own, _ in pairs:  # it may be kept elsewhere, as in a cache
             own.tensor.host.copy_(own.value)
-        wanted = [each.value for each in other.record.outputs.values()]
+        wanted = [each.value for each in other.tape.outputs.values()]
         if [(each.shape, each.dtype) for each in found] != [(each.shape, each.dtype) for each in wanted]:
             return float("inf")
         return max(map(distance, found, wanted), default=0.0)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.implementations.execution.test_graphs import recordings
+from tests.implementations.execution.test_graphs import graphs_of
 from tests.implementations.execution.test_keys import EQUAL_TOKENS
 from tests.implementations.grids import AWKWARD, MIXED, Batch, batches
 from tests.implementations.optimized.exactness import BUDGET
@@ -84,7 +84,7 @@ def test_batches_of_one_size_share_a_graph_and_not_their_boundaries() -> None:
     tower, execution = tower_of(NARROW_2_5)
     for batch in EQUAL_TOKENS:
         check(tower, NARROW_2_5, batch)
-    graphs = execution.recordings
+    graphs = execution.graphs
     assert (len(graphs), graphs.misses, graphs.hits) == (1, 1, len(EQUAL_TOKENS) - 1)
     assert (execution.patches, execution.padding) == (64 * len(EQUAL_TOKENS), 0)
 
@@ -113,14 +113,14 @@ def test_what_no_graph_has_room_for_is_said_and_counted() -> None:
     assert (execution.without, execution.patches) == (1, 4)
 
 
-def test_memory_of_a_graph_does_not_move_when_a_larger_one_is_recorded() -> None:
+def test_memory_of_a_graph_does_not_move_when_a_larger_one_is_captured() -> None:
     tower, _ = tower_of(NARROW_2_5)
     check(tower, NARROW_2_5, ((1, 2, 2),))
-    (first,) = recordings(tower)
+    (first,) = graphs_of(tower)
     before = [tensor.data_ptr() for tensor in first.tensors()]
     for batch in (((1, 16, 16),), ((1, 20, 20),), ((1, 2, 2),)):
         check(tower, NARROW_2_5, batch)
-    assert len(recordings(tower)) == 3
+    assert len(graphs_of(tower)) == 3
     assert [tensor.data_ptr() for tensor in first.tensors()] == before
 
 

@@ -1,4 +1,4 @@
-"""Graphs on a runner without CUDA: the right recording is replayed, in memory that does not move."""
+"""Graphs on a runner without CUDA: the right graph is replayed, in memory that does not move."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.ordered import OrderedRecord
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS, VisionConfig
-from vlbench.implementations.execution.graphs import GraphExact, Recording
+from vlbench.implementations.execution.graphs import Graph, GraphExact
 from vlbench.implementations.execution.runners import EagerRunner, Function, runner_for
 from vlbench.implementations.optimized import FlagError, FlagSet, OptimizedVisionTower, preset_flags
 from vlbench.implementations.stage import listen
@@ -27,9 +27,9 @@ from vlbench.record.counts import Counts
 from vlbench.record.sequence import Kind
 
 
-def recordings(tower: OptimizedVisionTower) -> list[Recording]:
+def graphs_of(tower: OptimizedVisionTower) -> list[Graph]:
     assert isinstance(tower.execution, GraphExact)
-    return [recording for recording, _ in tower.execution.recordings._entries.values()]
+    return [graph for graph, _ in tower.execution.graphs._entries.values()]
 
 
 @CONFIGS
@@ -54,14 +54,14 @@ def test_each_layout_has_a_graph_and_equal_tokens_do_not_share_one(config: Visio
     assert graphs.hits == 2 * len(EQUAL_TOKENS) - len(layouts)
 
 
-def test_memory_of_a_graph_does_not_move_when_a_larger_one_is_recorded() -> None:
+def test_memory_of_a_graph_does_not_move_when_a_larger_one_is_captured() -> None:
     """One stack let graphs share a workspace, which moved when it grew."""
     tower = tower_of(NARROW_2_5)
     small = run(tower, NARROW_2_5, AWKWARD[0])
-    (first,) = recordings(tower)
+    (first,) = graphs_of(tower)
     before = [tensor.data_ptr() for tensor in first.tensors()]
     run(tower, NARROW_2_5, AWKWARD[4])
-    assert len(recordings(tower)) == 2
+    assert len(graphs_of(tower)) == 2
     assert torch.equal(run(tower, NARROW_2_5, AWKWARD[0]), small)
     assert [tensor.data_ptr() for tensor in first.tensors()] == before
 
@@ -81,7 +81,7 @@ MODES = {"inference": torch.inference_mode, "no_grad": torch.no_grad, "gradients
 
 @pytest.mark.parametrize("flag", ["graph-exact", "graph-budget"])
 @pytest.mark.parametrize(("first", "then"), [*permutations(MODES, 2)])
-def test_what_is_recorded_in_one_mode_is_replayed_in_another(flag: str, first: str, then: str) -> None:
+def test_what_is_captured_in_one_mode_is_replayed_in_another(flag: str, first: str, then: str) -> None:
     flags = ("host-seqlens", flag, "rope-cache", "batched-windows", "window-sort")
     tower = build_tower(NARROW_2_5, flags, weights_of(NARROW_2_5))
     pixels, grids = pixels_of(NARROW_2_5, MIXED), torch.tensor(MIXED)
@@ -112,7 +112,7 @@ def test_a_graph_reads_the_weights_of_today() -> None:
 
 def test_an_eager_replay_reads_what_is_there_and_answers_in_the_same_memory() -> None:
     given_ = torch.ones(3)
-    replay: Function = EagerRunner().record(lambda: [given_ * 2])
+    replay: Function = EagerRunner().capture(lambda: [given_ * 2])
     (first,) = replay()
     given_.fill_(4)
     (second,) = replay()
@@ -121,14 +121,14 @@ def test_an_eager_replay_reads_what_is_there_and_answers_in_the_same_memory() ->
 
 
 def test_there_are_captures_on_cuda_alone() -> None:
-    assert not runner_for(torch.device("cpu")).captures
+    assert not runner_for(torch.device("cpu")).is_fixed
     with CountingDevice("ghost"):
-        assert not runner_for(torch.device("cuda")).captures  # it only says that it is CUDA
+        assert not runner_for(torch.device("cuda")).is_fixed  # it only says that it is CUDA
 
 
 def test_what_a_gpu_would_replay_is_marked_where_it_is_counted(device: CountingDevice) -> None:
     given_ = device.pixels((3,), torch.bfloat16)
-    replay: Function = EagerRunner().record(lambda: [given_ * 2])
+    replay: Function = EagerRunner().capture(lambda: [given_ * 2])
     with device.count(heard := OrderedRecord()) as counter, listen(counter):
         given_.neg_()
         replay()
@@ -165,17 +165,17 @@ def device() -> Iterator[CountingDevice]:
 
 
 class Counted(EagerRunner):
-    """Counts what it records, as it would be captured."""
+    """Counts what it captures."""
 
     def __init__(self, device: CountingDevice) -> None:
         self.device = device
         self.reports: list[Counts] = []
 
-    def record(self, function: Function) -> Function:
+    def capture(self, function: Function) -> Function:
         with self.device.count() as counter:
             function()
         self.reports.append(counter.report)
-        return super().record(function)
+        return super().capture(function)
 
 
 @pytest.mark.parametrize("flag", ["graph-exact", "graph-budget"])

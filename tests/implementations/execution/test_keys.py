@@ -1,4 +1,4 @@
-"""Two batches share a recording only if nothing that it depends on differs."""
+"""Two batches share a graph only if nothing that it depends on differs."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_key_holds_who_gathers() -> None:
 
 
 def test_a_graph_of_a_size_is_for_one_dtype_and_one_size() -> None:
-    """A second key that is forgotten replays what was recorded for the first."""
+    """A second key that is forgotten replays what was captured for the first."""
     batch = ((1, 8, 8),)
     one, other = (inputs(tower_of(NARROW_2_5, dtype=dtype), batch) for dtype in (torch.float32, torch.bfloat16))
     assert budget_key(*one, 64) != budget_key(*other, 64)

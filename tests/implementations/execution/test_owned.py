@@ -1,4 +1,4 @@
-"""What a tower has recorded is its own: no copy, no weights of later and no other thread sees it."""
+"""What a tower has captured is its own: no copy, no weights of later and no other thread sees it."""
 
 from __future__ import annotations
 
@@ -121,12 +121,12 @@ def test_what_is_compiled_is_a_method_of_the_copy() -> None:
 
 
 @GRAPHS
-def test_a_pickle_holds_no_recording(flag: str) -> None:
+def test_a_pickle_holds_no_graph(flag: str) -> None:
     tower = tower_of(flag)
     tower(pixels(1), GRIDS)
     loaded = pickle.loads(pickle.dumps(tower.execution))
-    assert (len(loaded.recordings), loaded.recordings.bytes) == (0, 0)
-    assert loaded.recordings.max_bytes == tower.execution.recordings.max_bytes
+    assert (len(loaded.graphs), loaded.graphs.bytes) == (0, 0)
+    assert loaded.graphs.max_bytes == tower.execution.graphs.max_bytes
 
 
 def in_place(tower: OptimizedVisionTower) -> None:
@@ -144,9 +144,9 @@ def by_data(tower: OptimizedVisionTower) -> None:
 
 @GRAPHS
 @pytest.mark.parametrize("more", [(), ("fused-gate-up",)], ids=["plain", "joined"])
-@pytest.mark.parametrize(("change", "recorded"), [(in_place, 1), (assigned, 2), (by_data, 2)])
-def test_weights_that_have_moved_are_recorded_anew(
-    flag: str, more: tuple[str, ...], change: Callable[[OptimizedVisionTower], None], recorded: int
+@pytest.mark.parametrize(("change", "captured"), [(in_place, 1), (assigned, 2), (by_data, 2)])
+def test_weights_that_have_moved_are_captured_anew(
+    flag: str, more: tuple[str, ...], change: Callable[[OptimizedVisionTower], None], captured: int
 ) -> None:
     """A graph of CUDA would read where they were."""
     tower = tower_of(flag, *more)
@@ -157,7 +157,7 @@ def test_weights_that_have_moved_are_recorded_anew(
     for _ in range(2):
         found = tower(pixels(1), GRIDS)
     assert close(found, tower_of(flag, *more, weights=larger())(pixels(1), GRIDS))
-    assert (len(graphs), graphs.misses, graphs.hits) == (1, recorded, 4 - recorded)
+    assert (len(graphs), graphs.misses, graphs.hits) == (1, captured, 4 - captured)
 
 
 @GRAPHS
