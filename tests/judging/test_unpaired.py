@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlbench.judging.unpaired import RunFloors, compare_runs, side
+from vlbench.judging.unpaired import RunFloors, compare_runs, log_runs
 from vlbench.judging.verdict import Verdict
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric
@@ -41,10 +41,10 @@ def test_a_summary_is_judged_like_the_runs_it_sums_up() -> None:
     summed = [
         Metric("time", float(np.mean(values)), "s", Better.LOWER, runs=5, deviation=float(np.std(values, ddof=1)))
     ]
-    one, two = side(runs(*values)), side(summed)
+    one, two = log_runs(runs(*values)), log_runs(summed)
     assert (one.runs, one.variance) == (two.runs, pytest.approx(two.variance, rel=0.01))
     assert one.mean == pytest.approx(two.mean, abs=3e-4)
-    joined = side([*summed, *summed])
+    joined = log_runs([*summed, *summed])
     assert (joined.runs, joined.squares) == (10, pytest.approx(2 * two.squares))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import vlbench
 from tests.record.baselines import baseline, cell
-from vlbench.comparing.sides import side_of
+from vlbench.comparing.contents import contents_of
 from vlbench.errors import UsageError
 from vlbench.readers import read
 from vlbench.record.baseline_files import load_baseline
@@ -28,15 +28,15 @@ PRINTED = {
 
 
 @pytest.mark.parametrize("kind", PRINTED)
-@pytest.mark.parametrize("reader", [vlbench.load, read_results, load_baseline, side_of, read])
+@pytest.mark.parametrize("reader", [vlbench.load, read_results, load_baseline, contents_of, read])
 def test_it_says_what_it_is_and_what_reads_it(tmp_path: Path, kind: str, reader: object) -> None:
     content, words = PRINTED[kind]
     path = tmp_path / "a.json"
     path.write_text(json.dumps(content))
-    if isinstance(content, list) and reader in (side_of, read):
+    if isinstance(content, list) and reader in (contents_of, read):
         return  # they read objects, and a list is none of theirs
     with pytest.raises(UsageError) as caught:
-        reader(path if reader is not read and reader is not side_of else str(path))  # type: ignore[operator]
+        reader(path if reader is not read and reader is not contents_of else str(path))  # type: ignore[operator]
     assert str(caught.value).startswith(f"{path}: is what came of ")
     assert words in str(caught.value)
 

@@ -199,5 +199,5 @@ def own_sources() -> dict[str, Source]:
         "towers": Source(
             "a.toml", towers, lambda path: listed_package("toy_towers", path), of_lines, "surveying/listed._KIND"
         ),
-        "verdicts": Source("a.json", judged, _verdicts, kind="comparing/sides.OURS"),
+        "verdicts": Source("a.json", judged, _verdicts, kind="comparing/contents.OURS"),
     }

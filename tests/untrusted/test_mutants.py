@@ -50,7 +50,7 @@ MUTANTS = 300
 SECONDS = 5.0
 MAIN = thread(100, 1)
 ELSEWHERE = {
-    "comparing/sides.COUNTS": "tests/record/test_mutants.py",
+    "comparing/contents.COUNTS": "tests/record/test_mutants.py",
     "record/baseline_files.BASELINE": "tests/record/test_mutants.py",
     "record/files.RESULTS": "tests/record/test_mutants.py",
     "record/journal.JOURNAL": "tests/record/test_mutants.py",

@@ -18,8 +18,8 @@ import pytest
 
 from vlbench.api.defaults import defaults
 from vlbench.cli import main
+from vlbench.comparing.contents import contents_of
 from vlbench.comparing.runs import read_sides
-from vlbench.comparing.sides import side_of
 from vlbench.errors import UsageError
 from vlbench.nsys import load
 from vlbench.nsys.frames import copy_kinds
@@ -59,7 +59,7 @@ JSON: dict[str, Reader] = {
     "results": read_results,
     "baseline": load_baseline,
     "calibration": read_calibration,
-    "side of a diff": lambda path: side_of(str(path)),
+    "side of a diff": lambda path: contents_of(str(path)),
     "foreign result": lambda path: read(str(path)),
     "distribution": lambda path: read_distribution(str(path)),
     "trace": load,

@@ -6,7 +6,7 @@ from vlbench.api.arguments import File
 from vlbench.api.measured import Measured
 from vlbench.api.results import Counted, Held, Predictions, Recommended, Stored, Verdicts
 from vlbench.api.surveys import Surveyed
-from vlbench.comparing.sides import record_in
+from vlbench.comparing.contents import record_in
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
 from vlbench.predicting.captured import HeldCapture

@@ -13,7 +13,7 @@ from vlbench.api.measured import Interrupted, Measured, Verified
 from vlbench.api.measuring import Effort, Outcome, measure
 from vlbench.api.results import Verdicts
 from vlbench.comparing.compared import compare
-from vlbench.comparing.sides import Side, side_of
+from vlbench.comparing.contents import Contents, contents_of
 from vlbench.errors import UsageError, resolved
 from vlbench.export.progress import watcher
 from vlbench.matrix.plan import CellFilter, Fed, Plan, Settings, parse_filter, plans_of
@@ -198,7 +198,7 @@ def fed_to(targets: Sequence[Target], scenario: Names, images: Sequence[Path] | 
 
 
 def _measured(
-    outcome: Outcome, out: Path | None, earlier: Side | None, fed: Sequence[Fed], weights: Path | None
+    outcome: Outcome, out: Path | None, earlier: Contents | None, fed: Sequence[Fed], weights: Path | None
 ) -> Measured:
     """What a run gives back. Raises Interrupted where a signal ended it."""
     notes = _notes(fed, weights, outcome.results.groups)
@@ -219,7 +219,7 @@ def scenarios_of(given: Names) -> list[str]:
     return several(given) or [defaults().scenario or SCENARIO]
 
 
-def _earlier(path: Path, plans: Sequence[Plan], out: Path | None) -> Side | None:
+def _earlier(path: Path, plans: Sequence[Plan], out: Path | None) -> Contents | None:
     """The earlier results, read before anything is measured. UsageError where nothing of them is planned."""
     if out and resolved(out, f"--out {out}") == resolved(path, str(path)):
         raise UsageError(f"--out {out}: it is what --against holds the results against; choose another name")
@@ -228,7 +228,7 @@ def _earlier(path: Path, plans: Sequence[Plan], out: Path | None) -> Side | None
     if not planned & {group.key for group in earlier.groups}:
         had = "; ".join(" ".join(filter(None, group.key)) for group in earlier.groups)
         raise UsageError(f"--against {path}: it holds other measurements ({had}); choose the same scenario and model")
-    return side_of(path)
+    return contents_of(path)
 
 
 def _made_otherwise(groups: Iterable[CellGroup], target: Target, *, sized: bool = True) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from statistics import median
 
-from vlbench.comparing.sides import Side
+from vlbench.comparing.contents import Contents
 from vlbench.judging.words import duration
 from vlbench.record.baseline import TimedCell
 from vlbench.record.fingerprint import comparable
@@ -12,7 +12,7 @@ WORTH_A_LINE = 0.10
 """The change of the reference's own time, as a share, from which on it is said. Such times drift and judge nothing."""
 
 
-def absolute_times(old: Side, new: Side) -> Iterator[str]:
+def absolute_times(old: Contents, new: Contents) -> Iterator[str]:
     """A sentence for each reference whose own time is not what it was, on one class of machine."""
     if not (old.fingerprint and new.fingerprint) or comparable(old.fingerprint, new.fingerprint):
         return
@@ -26,7 +26,7 @@ def absolute_times(old: Side, new: Side) -> Iterator[str]:
             )
 
 
-def _references(side: Side) -> dict[str, list[float]]:
+def _references(side: Contents) -> dict[str, list[float]]:
     """Seconds of one call of each reference, from every cell that was held against it."""
     found: dict[str, list[float]] = {}
     for cell in side.timed.values():

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from vlbench.comparing.absolute import absolute_times
 from vlbench.comparing.captured import judge_captured, judge_captures
+from vlbench.comparing.contents import KINDS, Cell, Contents, Failed, Key, Source, contents_of, is_capture, of_report
 from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.runs import left_out, meant_to_differ, read_sides, run_rows
-from vlbench.comparing.sides import KINDS, Cell, Failed, Key, Side, Source, is_capture, report_side, side_of
 from vlbench.comparing.timed_cells import difference, stored_trials
 from vlbench.comparing.timed_rows import changed_row, counter_moves
 from vlbench.errors import IncomparableError, UsageError
@@ -34,7 +34,7 @@ def compare(before: Source, after: Source, *, command: str = "diff", allow_incon
     """
     if is_capture(before) and is_capture(after):
         return judge_captures(str(before), str(after), command=command)
-    old, new = side_of(before), side_of(after)
+    old, new = contents_of(before), contents_of(after)
     if old and new:
         unsealed = [side for side in (old, new) if side.unsealed]
         return Judged(
@@ -63,14 +63,8 @@ def compare_towers(
     report: CountReport, before: str, after: str, other: CountReport | None = None, *, allow_inconclusive: bool = False
 ) -> Judged:
     """Two towers of one count, or `after` of another one, point by point."""
-    sides = report_side(before, report, before), report_side(after, other or report, after)
-    return Judged(
-        command="count --diff",
-        before=before,
-        after=after,
-        rows=tuple(_rows(*sides)),
-        allow_inconclusive=allow_inconclusive,
-    )
+    rows = tuple(_rows(of_report(before, report, before), of_report(after, other or report, after)))
+    return Judged(command="count --diff", before=before, after=after, rows=rows, allow_inconclusive=allow_inconclusive)
 
 
 def compare_runs_of(
@@ -105,13 +99,13 @@ def compare_runs_of(
     )
 
 
-def _rows(old: Side, new: Side) -> Iterator[JudgedRow]:
+def _rows(old: Contents, new: Contents) -> Iterator[JudgedRow]:
     """The rows of every kind of cell that either file holds any of, and the other could."""
     kinds = [kind for kind in KINDS if kind in old.kinds and kind in new.kinds]
     common = [kind for kind in kinds if getattr(old, kind).keys() & getattr(new, kind).keys()]
     if not common:
         raise IncomparableError(
-            f"{old.source} holds {old.contents} and {new.source} {new.contents}: they have none in common; "
+            f"{old.source} holds {old.listed} and {new.source} {new.listed}: they have none in common; "
             "compare files of the same towers and scenarios"
         )
     for kind in kinds:
@@ -121,7 +115,7 @@ def _rows(old: Side, new: Side) -> Iterator[JudgedRow]:
                 yield row if sealed else row.model_copy(update={"gates": False})
 
 
-def _pair(old: Side, new: Side, key: Key, kind: str) -> Iterator[JudgedRow]:
+def _pair(old: Contents, new: Contents, key: Key, kind: str) -> Iterator[JudgedRow]:
     match getattr(old, kind).get(key), getattr(new, kind).get(key):
         case CountedCell() as a, CountedCell() as b:
             yield judge_cells(a, b, new.advice.get(key))
@@ -133,7 +127,7 @@ def _pair(old: Side, new: Side, key: Key, kind: str) -> Iterator[JudgedRow]:
             yield _one_sided(old, new, a, b, "time" if kind == "timed" else "counters")
 
 
-def _timed(old: Side, new: Side, a: TimedCell, b: TimedCell) -> Iterator[JudgedRow]:
+def _timed(old: Contents, new: Contents, a: TimedCell, b: TimedCell) -> Iterator[JudgedRow]:
     if reason := difference(a, b):
         yield JudgedRow.missing(a.name, "time", reason)
         return
@@ -164,7 +158,7 @@ def _operations(a: TimedCell, b: TimedCell) -> JudgedRow:
     return JudgedRow.counted(a.name, moves, "a warm forward asks for the same", f"a warm forward: {told}")
 
 
-def _one_sided(old: Side, new: Side, a: Cell | None, b: Cell | None, measure: Measure) -> JudgedRow:
+def _one_sided(old: Contents, new: Contents, a: Cell | None, b: Cell | None, measure: Measure) -> JudgedRow:
     """A row without figures on one side. What is wrong now is inaccurate; what was wrong before is just no help."""
     if isinstance(b, Failed) and b.inaccurate:
         reason = f"{new.source}: {b.reason}"

@@ -3,14 +3,12 @@
 Counts travel between machines. Times are followed on one class of machine, and only as long as the same was timed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from vlbench.comparing.sides import OURS, Failed, Side, is_capture, record_in, side_of
+from vlbench.comparing.contents import OURS, Contents, Failed, contents_of, is_capture, record_in
 from vlbench.comparing.timed_cells import difference
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
@@ -117,7 +115,7 @@ def _version_of(path: Path, name: str, date: str, words: str) -> Version:
         kept = {key: value for key, value in facts.items() if key not in DERIVED}
         return _judged(fitting(Judged, kept, path, "the file was changed by hand"), name, date, words)
     record = record_in(path, facts)
-    side = side_of(record or path)
+    side = contents_of(record or path)
     if side is None:
         raise UsageError(f"{path}: holds no results, baseline, count or verdicts of vlbench; {OURS.remedy}")
     figures: dict[Name, Figure] = {}
@@ -232,7 +230,7 @@ def _counted(cell: CountedCell) -> Iterator[tuple[Name, Figure]]:
             yield (cell.name, f"{when} forward: {counter}", _unit(counter)), Figure(value, f"{context}, {grids}")
 
 
-def _timed(cell: TimedCell, side: Side) -> Iterator[tuple[Name, Figure]]:
+def _timed(cell: TimedCell, side: Contents) -> Iterator[tuple[Name, Figure]]:
     machine = side.fingerprint.machine_class if side.fingerprint else "a machine that is not told"
     ratio = median(trial.ratio for trial in cell.trials)
     yield (cell.name, f"time of {cell.reference}", "x"), Figure(ratio, machine=machine, timed=cell)

@@ -36,7 +36,7 @@ class RunFloors(Margins):
 
 
 @dataclass(frozen=True)
-class Side:
+class LogRuns:
     """The runs of one side, in logarithms."""
 
     runs: int
@@ -53,7 +53,7 @@ class Side:
 
 
 def centre(metrics: Sequence[Metric]) -> float:
-    """The mean of the logarithms of `metrics`, as that of their `side`."""
+    """The mean of the logarithms of `metrics`, as that of their `log_runs`."""
     runs, mean = 0, 0.0
     for metric in metrics:
         runs += metric.runs
@@ -61,7 +61,7 @@ def centre(metrics: Sequence[Metric]) -> float:
     return mean
 
 
-def side(metrics: Sequence[Metric]) -> Side:
+def log_runs(metrics: Sequence[Metric]) -> LogRuns:
     """The runs behind `metrics`, all of one name; summaries count as the runs they sum up, to first order.
 
     Means and squares are joined by the pairwise update (Chan, Golub and LeVeque, The American Statistician 37, 1983).
@@ -73,12 +73,12 @@ def side(metrics: Sequence[Metric]) -> Side:
         mean += gap * metric.runs / total
         within += metric.runs * _standard_error(metric) ** 2
         runs = total
-    return Side(runs, mean, squares, within / runs)
+    return LogRuns(runs, mean, squares, within / runs)
 
 
 def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunFloors) -> Judgement:
     """The verdict on one metric. All values are positive and all metrics have the same unit and direction."""
-    old, new = side(before), side(after)
+    old, new = log_runs(before), log_runs(after)
     sign = 1 if before[0].better is Better.LOWER else -1
     shift = sign * (new.mean - old.mean)
     if min(old.runs, new.runs) < floors.runs:
@@ -105,7 +105,7 @@ def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunF
     return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
 
 
-def _welch(old: Side, new: Side) -> tuple[float, float]:
+def _welch(old: LogRuns, new: LogRuns) -> tuple[float, float]:
     """Standard error of the difference and its degrees of freedom (Welch, Biometrika 34, 1947; Satterthwaite).
 
     Of sides with unequal numbers of runs it is the freedom of the smaller one: how the error divides among such sides
@@ -148,7 +148,7 @@ def _shown(freedom: float, confidence: float) -> float:
     return float(brentq(missed, quantile, 1e3 * quantile, rtol=1e-4))
 
 
-def _enough(old: Side, new: Side, shift: float, is_clear: bool, floors: RunFloors) -> str:
+def _enough(old: LogRuns, new: LogRuns, shift: float, is_clear: bool, floors: RunFloors) -> str:
     """How many runs a side would end in a verdict, if they went on like these."""
     both = old.variance + new.variance
     squares = (old.variance / both) ** 2 + (new.variance / both) ** 2
@@ -192,7 +192,7 @@ def _fewest(decides: Callable[[int], bool], given: int, most: int) -> int | None
     return many
 
 
-def _too_few(old: Side, new: Side, shift: float, floors: RunFloors) -> Judgement:
+def _too_few(old: LogRuns, new: LogRuns, shift: float, floors: RunFloors) -> Judgement:
     """No verdict; the estimate is what the samples within the files say of themselves, where they were kept."""
     half, confidence = 0.0, 0.0
     if old.within and new.within:

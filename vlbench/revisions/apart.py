@@ -18,7 +18,7 @@ from vlbench.process.parent import serve
 from vlbench.record.exactness import FP32_LIMITS, Accuracy
 from vlbench.revisions.bench import FollowingBench, LeavingBench, replayed
 from vlbench.revisions.messages import Order, Ready, Said, Turn, output_of
-from vlbench.revisions.worker import Side, refuse_strangers
+from vlbench.revisions.worker import TowerAtWork, refuse_strangers
 from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.accuracy import Judged, raised_words, run
 from vlbench.trial.job import Checked, VariantJob
@@ -74,7 +74,7 @@ def follow(order: Order, turns: Iterator[Turn], say: Callable[[Said], None]) -> 
         refuse_strangers(order.repository, at.folder)
     subject = _awaited(bench, variant, turns, say) if isinstance(bench, AwaitedBench) else _left(bench, order, say)
     output = output_of(order.exchange, variant.name)
-    side = Side(variant.name, subject, bench.inputs, job.device, output) if subject else None
+    side = TowerAtWork(variant.name, subject, bench.inputs, job.device, output) if subject else None
     with torch.inference_mode(), without_collector():
         for turn in turns:
             if turn.variant and isinstance(bench, AwaitedBench):

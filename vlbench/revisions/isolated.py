@@ -27,7 +27,7 @@ from vlbench.process.left_behind import LEFT_BEHIND, adopting
 from vlbench.process.listing import listing
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.clocks import CLOCK, Times, conceals, worked
-from vlbench.revisions.lockstep import Side
+from vlbench.revisions.lockstep import Racer
 from vlbench.revisions.messages import Order, Reading, Ready, Turn, Warm, output_of
 from vlbench.trial.difference import beyond
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck
@@ -53,8 +53,8 @@ def run_apart(
     with Scratch() as folder, adopting() as strangers, ExitStack() as ends:
         with ExitStack() as judged:
             first, *others = job.variants
-            base = ends.enter_context(Side(first, job, timeout, apart=True))
-            sides = [judged.enter_context(Side(each, job, timeout, apart=True)) for each in others]
+            base = ends.enter_context(Racer(first, job, timeout, apart=True))
+            sides = [judged.enter_context(Racer(each, job, timeout, apart=True)) for each in others]
             trial = _Trial(job, Path(folder), base, sides, strangers)
             yield from trial.checks(repository)
             if job.seconds and trial.alive:
@@ -70,10 +70,12 @@ def run_apart(
 
 
 class _Trial:
-    def __init__(self, job: Job, exchange: Path, base: Side, sides: Sequence[Side], strangers: Collection[int]) -> None:
+    def __init__(
+        self, job: Job, exchange: Path, base: Racer, sides: Sequence[Racer], strangers: Collection[int]
+    ) -> None:
         self.job, self.exchange, self.base, self.sides, self.strangers = job, exchange, base, sides, strangers
         self.draw = random.Random(job.seed * 1000 + job.trial)
-        self.alive: list[Side] = []
+        self.alive: list[Racer] = []
         self.struck: dict[str, str] = {}
         self.allowed: dict[str, dict[str, float]] = {}
         self.times = {side.name: Times() for side in (base, *sides)}
@@ -140,7 +142,7 @@ class _Trial:
                     self._strike(side, f"{wrong[0]} of a timed round is wrong: replayed, late, or a stale cache")
                     break
 
-    def _judged(self, side: Side) -> Checked:
+    def _judged(self, side: Racer) -> Checked:
         self.base.tell(Turn(does="judge", variant=side.job.variants[0]))
         found = self.base.expect(Checked)
         self.allowed[side.name] = self.base.expect(Ready).allowed
@@ -178,7 +180,7 @@ class _Trial:
             throttled=tuple(sorted({reason for each in readings.values() for reason in each.throttled})),
         )
 
-    def _turn(self, side: Side, turn: Turn, kind: Any, other: Any = None) -> tuple[Any, float, float]:
+    def _turn(self, side: Racer, turn: Turn, kind: Any, other: Any = None) -> tuple[Any, float, float]:
         """What a tower says to its turn, and the seconds that passed and that it worked. Else it is stopped."""
         start, before = time.perf_counter(), worked(side.pid)
         side.go_on()
@@ -189,7 +191,7 @@ class _Trial:
         self._stop(side, seek=turn.does != "call")  # which is followed by its reading
         return said, seconds, effort
 
-    def _stop(self, side: Side, *, seek: bool = True) -> None:
+    def _stop(self, side: Racer, *, seek: bool = True) -> None:
         side.stop()
         self.left_behind[side.name] += side.end_left_behind(self.strangers) if seek else 0
 
@@ -198,7 +200,7 @@ class _Trial:
             if number := self.left_behind[side.name]:
                 self._strike(side, LEFT_BEHIND.format(number_of(number, "process", "processes")))
 
-    def _output(self, side: Side) -> Parts | None:
+    def _output(self, side: Racer) -> Parts | None:
         """What a tower left, which is then here alone; None where it is nothing that can be read."""
         left = output_of(self.exchange, side.name)
         try:
@@ -208,7 +210,7 @@ class _Trial:
         except Exception:  # whoever wrote it may have written anything
             return None
 
-    def _keep(self, side: Side, turn: Turn, output: Parts) -> None:
+    def _keep(self, side: Racer, turn: Turn, output: Parts) -> None:
         kept = self.kept.get(side.name)
         if kept is None:
             return
@@ -217,7 +219,7 @@ class _Trial:
         elif (place := randbelow(turn.number + 1)) < KEPT:
             kept[place] = turn, output
 
-    def _strike(self, side: Side, reason: str) -> None:
+    def _strike(self, side: Racer, reason: str) -> None:
         """It is out; where it is the reference there is nothing to compare with, and the trial is lost."""
         if side is self.base:
             raise ChildError(side.name, reason)

@@ -34,7 +34,7 @@ One = TypeVar("One", bound=Message)
 Other = TypeVar("Other", bound=Message)
 
 
-class Side(Child[Said]):
+class Racer(Child[Said]):
     """A process that works in the folder of its own revision."""
 
     def __init__(
@@ -96,7 +96,7 @@ def run_pair(
     """
     with Scratch() as folder, ExitStack() as ends:
         exchange = Path(folder)
-        sides = [ends.enter_context(Side(each, job, timeout, python=pythons.get(each.name))) for each in job.variants]
+        sides = [ends.enter_context(Racer(each, job, timeout, python=pythons.get(each.name))) for each in job.variants]
         passed, fed, allowed = 0, "", dict[str, float]()
         for side in sides:  # HEAD waits for what BASE leaves
             leads = side is sides[0]
@@ -118,7 +118,7 @@ def run_pair(
         yield Finished()
 
 
-def _measure(job: Job, base: Side, head: Side, allowed: Mapping[str, float], exchange: Path) -> Iterator[Event]:
+def _measure(job: Job, base: Racer, head: Racer, allowed: Mapping[str, float], exchange: Path) -> Iterator[Event]:
     for side in (base, head):
         side.take(Turn(does="warm-up"), Warm)
     struck = yield from _rounds(job, base, head, allowed, exchange)
@@ -132,7 +132,7 @@ def _measure(job: Job, base: Side, head: Side, allowed: Mapping[str, float], exc
 
 
 def _rounds(
-    job: Job, base: Side, head: Side, allowed: Mapping[str, float], exchange: Path
+    job: Job, base: Racer, head: Racer, allowed: Mapping[str, float], exchange: Path
 ) -> Generator[Event, None, Struck | None]:
     """Rounds of one reading each, in an order drawn afresh; what HEAD was caught at, if it was."""
     draw = random.Random(job.seed * 1000 + job.trial)
@@ -176,7 +176,7 @@ def _rounds(
     return None
 
 
-def _caught(side: Side, head: Side, reason: str) -> Struck:
+def _caught(side: Racer, head: Racer, reason: str) -> Struck:
     """HEAD is struck; where BASE is caught there is nothing to compare with, and the pair is lost."""
     if side is not head:
         raise ChildError(side.name, reason)

@@ -42,13 +42,13 @@ def follow(order: Order, turns: Iterable[Turn], say: Callable[[Said], None]) -> 
     say(Ready(allowed=bench.allowed(variant.exactness)))
     if subject is None:
         return
-    side = Side(variant.name, subject, bench.inputs, job.device, output_of(order.exchange, variant.name))
+    side = TowerAtWork(variant.name, subject, bench.inputs, job.device, output_of(order.exchange, variant.name))
     with torch.inference_mode(), without_collector():
         for turn in turns:
             say(side.take(turn))
 
 
-class Side:
+class TowerAtWork:
     """A tower that passed its check, and works a turn at a time."""
 
     def __init__(self, name: str, subject: Subject, inputs: Inputs, device: str, output: Path) -> None:
@@ -97,19 +97,16 @@ class Side:
                 self.subject.run(self.fresh(self.novel(2 * turn.number + 1)))
             if turn.does == "call":
                 return Warm()
-            reading = self.clock(partial(self.subject.run, self.fresh(self.novel(2 * turn.number + 2))))
+            read = self.clock(partial(self.subject.run, self.fresh(self.novel(2 * turn.number + 2))))
         except OutputError as failure:
             return Struck(variant=self.name, reason=failure.timed)
         except Exception as failure:  # whatever a tower raises is its result, not ours
             return Struck(variant=self.name, reason=raised_in_round(failure))
-        output = kept(reading.output)  # at once: what is written later does not count
-        poison(reading.output)
+        output = kept(read.output)  # at once: what is written later does not count
+        poison(read.output)
         torch.save({part: tensor.cpu() for part, tensor in output.items()}, self.output)
         return Reading(
-            seconds=reading.seconds,
-            host_seconds=reading.host_seconds,
-            hidden=reading.hidden,
-            throttled=self.throttled_by(),
+            seconds=read.seconds, host_seconds=read.host_seconds, hidden=read.hidden, throttled=self.throttled_by()
         )
 
 

@@ -1,7 +1,5 @@
 """After how many replays the capture of a graph has paid: both are timed on the device at hand."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from statistics import median
 
@@ -21,7 +19,7 @@ from vlbench.trial.clock import clock_for
 FLAG = "graph-exact"
 SIDE = 36
 """Patches along a side of a picture of 512x512 pixels, on which replays are timed."""
-LAYOUTS, ROUNDS = 7, 30
+WIDTHS, ROUNDS = 7, 30
 """Pictures of other widths that are captured, and pairs of a forward and a replay."""
 DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16}
 
@@ -65,7 +63,7 @@ def break_even(model: str, device: Device) -> BreakEven:
         for each in (eager, graphs) * 2:
             seconds(each, SIDE)  # what is loaded once
         firsts = [
-            seconds(graphs, SIDE - columns) - seconds(eager, SIDE - columns) for columns in range(2, 2 * LAYOUTS + 1, 2)
+            seconds(graphs, SIDE - columns) - seconds(eager, SIDE - columns) for columns in range(2, 2 * WIDTHS + 1, 2)
         ]
         pairs = [(seconds(graphs, SIDE), seconds(eager, SIDE)) for _ in range(ROUNDS)]
     replays, forwards = zip(*pairs, strict=True)

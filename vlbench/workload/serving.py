@@ -4,8 +4,6 @@ Traces say how many images a request has and how large they are. None says which
 and `conversations` are for, and without them nothing is ever found in the cache.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +21,7 @@ from vlbench.workload.mix import requests_of
 from vlbench.workload.ranks import Ranked
 from vlbench.workload.scenario import Mix
 
-LAYOUTS = 4096
+REMEMBERED = 4096
 """Layouts of calls whose packing is remembered, since many come again, and packing takes most of the time of a call."""
 HALF = 2
 """Bytes of a number in bfloat16."""
@@ -168,7 +166,7 @@ def serve(
     `called` is told the grids of each call of the encoder. Raises UsageError for a mix that is refused.
     """
     served = Served()
-    packed = lru_cache(LAYOUTS)(lambda call: pack(call, encoder.budgets))
+    packed = lru_cache(REMEMBERED)(lambda call: pack(call, encoder.budgets))
     embeddings, layouts = Lru(encoder.cache_bytes), Lru(encoder.graphs)
     coming = islice(conversing(traffic), traffic.requests)
     while step := list(islice(coming, traffic.mix.requests)):

@@ -1,4 +1,4 @@
-"""One side of a comparison: what it holds of times and of counts, whatever it is."""
+"""What can be compared of a file: its times and its counts, whatever it is."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ Cell = TimedCell | CountedCell | CapturedCell | Failed
 
 
 @dataclass(frozen=True)
-class Side:
+class Contents:
     """What a file holds."""
 
     source: str
@@ -68,7 +68,7 @@ class Side:
     """What removes the lines of what was counted, where that is known."""
 
     @property
-    def contents(self) -> str:
+    def listed(self) -> str:
         """Such as "2 timed cells (qwen2-vl-tiny best single-image float32, ...)"."""
         kinds: dict[str, list[Cell]] = {
             "timed": [*self.timed.values()],
@@ -83,7 +83,7 @@ class Side:
         return " and ".join(parts) or "nothing"
 
 
-Source = str | Path | Results | Baseline | CountReport | Side
+Source = str | Path | Results | Baseline | CountReport | Contents
 """What `compare` takes as a side."""
 
 
@@ -98,33 +98,35 @@ def is_capture(source: Source) -> bool:
         raise UsageError(OURS.say(OURS.unreadable, path, error.strerror)) from None
 
 
-def side_of(source: Source) -> Side | None:
+def contents_of(source: Source) -> Contents | None:
     """What was measured, or what a file of ours holds of it; None for the path of any other file.
 
     Raises UsageError where it is one of them and broken, or of another version. A baseline need not be accepted: what
     the gate proposes can be looked at, too.
     """
     match source:
-        case Side():
+        case Contents():
             return source
         case Results():
-            return _results_side("the results", source)
+            return _of_results("the results", source)
         case Baseline():
-            return _baseline_side(f"the baseline {source.name}", source)
+            return _of_baseline(f"the baseline {source.name}", source)
         case CountReport():
-            return report_side("the counts", source)
+            return of_report("the counts", source)
     path = str(source)
     if is_capture(source):
         cell = captured_cell(Path(source))
-        return Side(path, f"{path} (captured by {cell.version})", captured={(cell.name,): cell}, kinds=("captured",))
+        return Contents(
+            path, f"{path} (captured by {cell.version})", captured={(cell.name,): cell}, kinds=("captured",)
+        )
     content = _content(Path(path))
     match record_in(Path(path), content):
         case Baseline() as baseline:
-            return _baseline_side(path, baseline)
+            return _of_baseline(path, baseline)
         case Results() as results:
-            return _results_side(path, results)
+            return _of_results(path, results)
         case CountReport() as report:
-            return report_side(path, report)
+            return of_report(path, report)
     check_not_printed(path, content)
     return None
 
@@ -154,9 +156,9 @@ def _content(path: Path) -> dict[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-def _baseline_side(source: str, found: Baseline) -> Side:
+def _of_baseline(source: str, found: Baseline) -> Contents:
     last = f"{found.accepted[-1].what} on {found.accepted[-1].date:%Y-%m-%d}" if found.accepted else "never accepted"
-    return Side(
+    return Contents(
         source,
         f"{source} (baseline, {last})",
         found.fingerprint,
@@ -166,12 +168,12 @@ def _baseline_side(source: str, found: Baseline) -> Side:
     )
 
 
-def _results_side(source: str, results: Results) -> Side:
+def _of_results(source: str, results: Results) -> Contents:
     cells = [pair for group in results.groups for pair in _timed(group)]
     if twice := twice_in(key for key, _ in cells):
         raise UsageError(f"{source}: {' '.join(filter(None, map(str, twice[0])))} is there twice; keep one")
     words, reason = f"{source} (measured on {results.created:%Y-%m-%d})", why_unsealed(results)
-    return Side(source, words, results.fingerprint, dict(cells), unsealed=reason, kinds=("timed",))
+    return Contents(source, words, results.fingerprint, dict(cells), unsealed=reason, kinds=("timed",))
 
 
 def _timed(group: CellGroup) -> Iterator[tuple[Key, TimedCell | Failed]]:
@@ -218,12 +220,10 @@ def read_report(path: Path) -> CountReport:
     return found
 
 
-def report_side(source: str, report: CountReport, tower: str | None = None) -> Side:
+def of_report(source: str, report: CountReport, tower: str | None = None) -> Contents:
     """What a report counted or, of `tower` alone, under no name, so that another may stand beside it."""
-    dtype, side = (
-        cast("Dtype", report.dtype),
-        Side(source, f"{source} (counted for {report.profile})", kinds=("counted",)),
-    )
+    dtype = cast("Dtype", report.dtype)
+    found = Contents(source, f"{source} (counted for {report.profile})", kinds=("counted",))
     for group in report.groups:
         point = Point(scenario=group.scenario, label=group.point, grids=group.grids)
         for row in group.towers:
@@ -234,7 +234,7 @@ def report_side(source: str, report: CountReport, tower: str | None = None) -> S
             result = count_result(row, point, report.profile, dtype)
             if result.cell is None:
                 words = " ".join(filter(None, (row.called, group.scenario, group.point, dtype, report.profile)))
-                side.counted[key] = Failed(words, False, result.reason)
+                found.counted[key] = Failed(words, False, result.reason)
             else:
-                side.counted[key], side.advice[key] = result.cell, result.advice
-    return side
+                found.counted[key], found.advice[key] = result.cell, result.advice
+    return found
