@@ -30,7 +30,7 @@ SOURCES = {
     "floor": ("implementations/floor.py", r'^NAME = "([^"]+)"'),
     "peers": ("implementations/peers/*.py", r'^@peer\(\s*"([^"]+)"'),
     "scenarios": ("scenarios/*.toml", ""),
-    "prompts": ("workload/library.py", r"^PROMPT_NAMES = \((.*)\)"),
+    "prompts": ("workload/prompts.toml", r"^\[(.+)\]"),
     "seams": ("workload/seam_inputs.py workload/prompts.py", r'^@seam_case\(\s*"([^"]+)"'),
     "cases": ("scenarios/cases/*.toml", ""),
     "formats": ("readers/*.py", r'^READER = \w+\(\s*"([^"]+)"'),
@@ -97,11 +97,8 @@ def towers(incomplete: str) -> list[str]:
         return [f"{head}:{name}" for name in defined_in(path) if name.startswith(attribute)]
     model, plus, _ = incomplete.partition("+")
     if plus:
-        return [
-            f"{model}+{each}"
-            for each in variants(incomplete.removeprefix(f"{model}+"))
-            if not each.startswith(("hf-", "floor"))
-        ]
+        found = variants(incomplete.removeprefix(f"{model}+"))
+        return [f"{model}+{each}" for each in found if not each.startswith(("hf-", "floor"))]
     heads = ("", "hf:", *(f"{each.name}:" for each in named_by_packages()))
     ours = [f"{start}{name}" for start in heads for name in names("models")]
     inside = files(".py")(incomplete.replace(".", "/"))

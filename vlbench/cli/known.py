@@ -35,9 +35,9 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
 
 
 def _check_scenario(text: str) -> None:
-    from vlbench.workload.library import PROMPT_NAMES, load_scenario
+    from vlbench.workload.library import load_scenario, prompt_tables
 
-    if text not in PROMPT_NAMES:  # which some commands take
+    if text not in prompt_tables():  # which some commands take
         load_scenario(text)
 
 

@@ -37,8 +37,6 @@ BATCHES: dict[str, tuple[tuple[int, str], ...]] = {
     "other sides": ((8, "20x12"), (1, "6x10"), (1, "10x6")),
 }
 """Frames and patches of the items in each batch that is checked."""
-PROMPT_NAMES = ("prompt-text", "prompt-image", "prompt-video", "prompt-video-frames", "prompt-mixed-batch")
-"""Those of `vlbench.workload.prompts`, which imports torch."""
 DeviceKind = Literal["cpu", "cuda"]
 FileTable = TypeVar("FileTable", ScenarioFile, CpuTable)
 
@@ -81,7 +79,12 @@ def scenario_names() -> list[str]:
 
 def scenarios_and_prompts() -> list[str]:
     """The names that `--scenario` of a run takes."""
-    return [*scenario_names(), *PROMPT_NAMES]
+    return [*scenario_names(), *prompt_tables()]
+
+
+def prompt_tables() -> dict[str, dict[str, Any]]:
+    """The shipped prompts by name, as a file has them: `vlbench.workload.prompts`, which makes them, imports torch."""
+    return read_toml(Path(str(files("vlbench.workload") / "prompts.toml")), SCENARIO)
 
 
 def load_scenario(name_or_path: str) -> Scenario:

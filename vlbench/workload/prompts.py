@@ -1,24 +1,27 @@
 """Prompts of four kinds of request, and the seams of what is done to them on the host."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.config import Family, VisionConfig
 from vlbench.implementations.output import OutputError, Parts
 from vlbench.implementations.prompt.mrope import RULES, Item, PositionRule, Request, mrope, runs_of
 from vlbench.implementations.prompt.pruning import cosine_error, pruning
 from vlbench.implementations.prompt.text_only import preparation
 from vlbench.workload import seam_inputs as _listed_before  # noqa: F401  whichever is imported first
+from vlbench.workload.library import prompt_tables
 from vlbench.workload.seam_case import CONTENTS, LeavingOut, Loss, SeamInputs, Setting, Way, seam_case
 
 PICTURE = Item((1, 36, 36))
 """512 x 512 pixels in patches of 14."""
 CLIP = Item((8, 20, 36), "video", seconds=1.0)
 """Eight seconds of 280 x 504 pixels, two frames a second."""
+ITEMS = {"picture": PICTURE, "video": CLIP}
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,13 @@ class Prompts:
     """In place of that of the model at hand."""
 
 
-PROMPTS: dict[str, Prompts] = {
-    "prompt-text": Prompts("One request of 256 tokens of text", (Asked(256),)),
-    "prompt-image": Prompts("One request with a 512x512 picture", (Asked(64, (PICTURE,)),)),
-    "prompt-video": Prompts("One request with 8 s of video", (Asked(64, (CLIP,)),)),
-    "prompt-video-frames": Prompts(
-        "The same video as Qwen3-VL has it: each pair of frames a run of tokens, with its time before it",
-        (Asked(64 + 6 * CLIP.grid[0], (CLIP,)),),
-        RULES["qwen3_vl"],
-    ),
-    "prompt-mixed-batch": Prompts(
-        "Eight requests: 4 of text, 3 with a picture, 1 with a picture and a video",
-        (*(Asked(64 * number) for number in range(1, 5)), *(Asked(48, (PICTURE,)),) * 3, Asked(96, (PICTURE, CLIP))),
-    ),
-}
-"""By the name of the scenario. One 512x512 picture is the published case (TensorRT-LLM #11943)."""
+def _prompts(title: str, requests: Sequence[Mapping[str, Any]], family: Family | None = None) -> Prompts:
+    asked = (Asked(each["text"], tuple(ITEMS[item] for item in each.get("items", ()))) for each in requests)
+    return Prompts(title, tuple(asked), RULES[family] if family else None)
+
+
+PROMPTS = {name: _prompts(**table) for name, table in prompt_tables().items()}
+"""By the name of the scenario."""
 
 
 def _tokens(requests: Sequence[Asked]) -> int:
