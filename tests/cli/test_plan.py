@@ -131,6 +131,8 @@ def test_parts_are_put_together_and_machines_beside_each_other(vlbench: Vlbench,
     assert max(map(len, ended.out.splitlines())) <= 80
     assert "host-1" in ended.out
     assert "A/A cell: the largest of these is +50.0 % over the smallest." in ended.out
+    again = ("merge", "--expect", "plan.jsonl", a, b, "-o", "merged.json")
+    assert [vlbench(*again).code, vlbench(*again, "--force").code] == [2, 0]
     whole = read_results(Path("merged.json"))
     assert [group.point for group in whole.groups] == ["n=1", "n=2", "n=3", "n=4"]
     assert "host-2" in vlbench("show", "merged.json").out

@@ -47,27 +47,10 @@ app = typer.Typer(
     "- `vlbench count --tower my_tower:make --where`\n- `vlbench run --with best`\n- `vlbench explain churn`",
 )
 
-for command in (
-    run,
-    recommend,
-    verify,
-    show,
-    report,
-    judge,
-    ab,
-    count,
-    predict,
-    atlas,
-    diff,
-    calibrate,
-    profile,
-    simulate,
-    record,
-    history,
-    plan,
-    merge,
-    fleet,
-):
+_FIRST = (run, recommend, verify, show, report, judge, ab, count, predict, atlas, diff)
+_FURTHER = (calibrate, profile, simulate, record, history, plan, merge, fleet)
+"""In the order in which help lists them."""
+for command in (*_FIRST, *_FURTHER):
     app.command()(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)

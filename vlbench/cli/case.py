@@ -1,7 +1,5 @@
 """`vlbench case`: published results, each claim with its verdict on this machine."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer
@@ -12,17 +10,16 @@ from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet
 
 app = typer.Typer(no_args_is_help=True, help="Re-enact published results, claim by claim.")
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME",
-        help="One of `vlbench case list`, or a file that ends in .toml.",
-        autocompletion=named("cases", files(".toml")),
-    ),
-]
 
 
-class Options(CommandOptions):
+class NameOptions(CommandOptions):
+    """The argument of `vlbench case show`, and the first of `vlbench case run`."""
+
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=named("cases", files(".toml")))]
+    """One of `vlbench case list`, or a file that ends in .toml."""
+
+
+class Options(NameOptions):
     """The options of `vlbench case run`."""
 
     budget: float | None = None
@@ -45,7 +42,7 @@ def list_cases() -> Sheet:
 
 @app.command()
 @reports(judges=False)
-def show(name: Name) -> Sheet:
+def show(options: NameOptions) -> Sheet:
     """Show what a case claims, what it counts and times, and what decides each claim; nothing is measured.
 
     - `vlbench case show vllm-agent-patch`
@@ -53,12 +50,12 @@ def show(name: Name) -> Sheet:
     from vlbench.api.cases import checked_case
     from vlbench.export.cases import case_sheet
 
-    return case_sheet(name, checked_case(name))
+    return case_sheet(options.name, checked_case(options.name))
 
 
 @app.command()
 @reports(judges=False)
-def run(name: Name, options: Options) -> Sheet:
+def run(options: Options) -> Sheet:
     """Count and time what a case claims, and say of each claim how it fares here.
 
     Counts are at full size and need no GPU. Times are of this machine's CPU, at the size that the case names, or of its
@@ -71,4 +68,4 @@ def run(name: Name, options: Options) -> Sheet:
     from vlbench.api.cases import case
     from vlbench.export.cases import enacted_sheet
 
-    return enacted_sheet(case(name, budget=options.budget, device=options.device).record)
+    return enacted_sheet(case(**vars(options)).record)

@@ -129,14 +129,9 @@ def _flag_facts(flag: str) -> dict[str, Any]:
     except FlagError as error:
         everything = [each for kind in KINDS for each in names(kind)] + list(words())
         near = get_close_matches(flag, everything, n=1)
-        hint = (
-            f"did you mean {near[0]}?"
-            if near
-            else "`vlbench list` has things by name, `vlbench explain` alone all words"
-        )
-        raise UsageError(
-            str(error) if "did you mean" in str(error) else f"nothing is called {flag!r}; {hint}"
-        ) from None
+        lists = "`vlbench list` has things by name, `vlbench explain` alone all words"
+        told = f"nothing is called {flag!r}; {f'did you mean {near[0]}?' if near else lists}"
+        raise UsageError(str(error) if "did you mean" in str(error) else told) from None
     naive, optimized, on = source_of(found.seam.naive_way), source_of(found.way), counted_on(found.flag)
     return {
         "flag": found.flag,

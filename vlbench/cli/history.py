@@ -6,34 +6,25 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.completion import files
+from vlbench.cli.options import CommandOptions
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet
 
 
+class HistoryOptions(CommandOptions):
+    """The options of `vlbench history`."""
+
+    stored: Annotated[list[Path] | None, typer.Argument(metavar="FILES...", autocompletion=files(".json"))] = None
+    """Results, baselines, counts, or what `vlbench gate --json` printed. Several are versions of one thing, as those in
+    a folder are; of one its past in git is shown. [all of results/baselines]"""
+    git: Annotated[str | None, typer.Option(metavar="FIRST..LAST")] = None
+    """Each file at the revisions between these that changed it."""
+    every: Annotated[bool, typer.Option("--all")] = False
+    """Figures that never changed, too."""
+
+
 @reports(judges=False)
-def history(
-    stored: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="FILES...",
-            help="Results, baselines, counts, or what `vlbench gate --json` printed. Several are versions of one "
-            "thing, as those in a folder are; of one its past in git is shown. [all of results/baselines]",
-            autocompletion=files(".json"),
-        ),
-    ] = None,
-    git: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIRST..LAST",
-            help="Each file at the revisions between these that changed it.",
-            rich_help_panel="What is looked at",
-        ),
-    ] = None,
-    every: Annotated[
-        bool,
-        typer.Option("--all", help="Figures that never changed, too.", rich_help_panel="What is shown and written"),
-    ] = False,
-) -> Sheet:
+def history(options: HistoryOptions) -> Sheet:
     """Show how stored figures went over revisions, and where they changed: each step of a count, each level of times.
 
     - `vlbench history`
@@ -43,4 +34,4 @@ def history(
     from vlbench.api.history import history
     from vlbench.export.history import history_sheet
 
-    return history_sheet(history(stored, git=git).record, every=every)
+    return history_sheet(history(options.stored, git=options.git).record, every=options.every)

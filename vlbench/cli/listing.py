@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vlbench.cli.completion import one_of
-from vlbench.cli.options import WRITTEN
+from vlbench.cli.options import CommandOptions
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError, check_choice
 from vlbench.export.sheet import Cell, Sheet, Table, Words, on_the_left, shown_rows
@@ -20,18 +20,14 @@ def _complete(incomplete: str) -> list[str]:
     return one_of(*ROWS)(incomplete)
 
 
-What = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="WHAT",
-        help="models, scenarios, flags, presets, seams, peers, towers or formats.",
-        autocompletion=_complete,
-    ),
-]
+class ListOptions(CommandOptions):
+    """The options of `vlbench list`."""
 
-Wide = Annotated[
-    bool, typer.Option("--wide", help="All columns, over as many lines as they need.", rich_help_panel=WRITTEN)
-]
+    what: Annotated[str | None, typer.Argument(metavar="WHAT", autocompletion=_complete)] = None
+    """models, scenarios, flags, presets, seams, peers, towers or formats."""
+    wide: Annotated[bool, typer.Option("--wide")] = False
+    """All columns, over as many lines as they need."""
+
 
 DEVICES = (("a CPU", "cpu"), ("CUDA", "cuda"))
 """In words, and as flags know them."""
@@ -48,11 +44,12 @@ SHORT = {"reassociated": "reassoc.", "result-changing": "changing"}
 
 
 @reports(judges=False)
-def list_things(what: What = None, wide: Wide = False) -> Sheet:
+def list_things(options: ListOptions) -> Sheet:
     """List models, scenarios, flags, presets, seams that can be measured alone, peers, towers, or what judge reads.
 
     - `vlbench list flags`
     """
+    what, wide = options.what, options.wide
     if what is None:
         raise UsageError(f"list: name one of {', '.join(ROWS)}")
     check_choice("what to list", what, ROWS)

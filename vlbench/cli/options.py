@@ -26,13 +26,13 @@ PANELS = {
     "head_tower python exactness ablate images scenario_sizes weights grid point only dtype state plan gpu cudnn "
     "baseline capture key region results ranges times range_ iteration before after reader metric compare package "
     "listed discover over requests turns conversations cache budgets most_padding graphs ranks memory_at "
-    "kv_bytes break_even history",
+    "kv_bytes break_even history git",
     "How it is measured": "device cpus tries silence seed threads trials budget timeout isolate card counts counters "
     "forwards tool overhead quick earlier trace graph",
     "What passes": "check allow_inconclusive base first no_accept report_only threshold floor confidence "
     "higher_is_better lower_is_better unchecked reason by proposal outputs rules",
     "What is shown and written": "dump markdown github buildkite slurm json out output resume force against diff where "
-    "cold blocks limit quiet show perfetto board",
+    "cold blocks limit quiet show perfetto board every wide",
 }
 """Options by the box of the help that they stand in."""
 PANEL = {name: panel for panel, names in PANELS.items() for name in names.split()}

@@ -105,33 +105,20 @@ def _launcher(options: PlanOptions) -> str | None:
     return launchers[0] if launchers else None
 
 
+class MergeOptions(shared.CommandOptions):
+    """The options of `vlbench merge`."""
+
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", autocompletion=files(".json"))]
+    """One file of each part."""
+    expect: Annotated[Path, typer.Option(metavar="FILE", autocompletion=files(".jsonl"))]
+    """The plan that they are parts of."""
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE")] = None
+    """Write one results file here."""
+    force: shared.Force = False
+
+
 @reports()
-def merge(
-    results: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS...", help="One file of each part.", autocompletion=files(".json"))
-    ],
-    expect: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE",
-            help="The plan that they are parts of.",
-            autocompletion=files(".jsonl"),
-            rich_help_panel=shared.PANEL["expect"],
-        ),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="Write one results file here.", rich_help_panel=shared.WRITTEN
-        ),
-    ] = None,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Files that are written may replace what is there.", rich_help_panel=shared.WRITTEN
-        ),
-    ] = False,
-) -> Sheet:
+def merge(options: MergeOptions) -> Sheet:
     """Put the results of all parts of a plan into one results file, and show how far the machines are apart.
 
     A line that did not run, or ran twice, ends it with 6, as does a part of another plan, version or class of machine.
@@ -141,6 +128,6 @@ def merge(
     from vlbench.api.planning import merge
     from vlbench.export.results import results_sheet
 
-    found = merge(expect, results, out=out, force=force)
-    parts = [Words(f"Results in {out}", "dim")] if out else []
+    found = merge(**vars(options))
+    parts = [Words(f"Results in {options.out}", "dim")] if options.out else []
     return results_sheet(found.record, after=parts)

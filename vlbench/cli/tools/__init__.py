@@ -4,8 +4,6 @@ What a tool takes are options of a command, with the same names, types and help.
 hold. Nothing heavy is imported before a tool is called.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter, getdoc
