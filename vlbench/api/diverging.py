@@ -1,7 +1,5 @@
 """`vlbench.verify(where=True)`: the first stage, block and token at which towers part; and `dump=`, stages as files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Which parts of a plan are back from a fleet, and what becomes of those that were lost, are silent, or came twice."""
 
-from __future__ import annotations
-
 import math
 import re
 import time

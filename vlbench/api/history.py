@@ -1,7 +1,5 @@
 """`vlbench.history`: stored figures over revisions or files, and where they changed."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

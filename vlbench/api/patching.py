@@ -1,7 +1,5 @@
 """`vlbench.judge_patch`: one verdict, one reason and a reward for a patch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """`vlbench.plan`, `vlbench.run_plan` and `vlbench.merge`: one run on many machines."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ A task is `vlbench run --plan FILE --shard i/n` in a process of its own, which e
 only where it is used, and torch nowhere: a worker of Ray loads this file.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import signal

@@ -1,7 +1,5 @@
 """An ordered record of what a forward asks of the device: a listener that keeps all it hears."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any

@@ -4,8 +4,6 @@ A replay knows what a CUDA graph knows: operations, addresses and numbers as the
 host computed, chose or read back meanwhile is part of the record; memory that was pinned is read again.
 """
 
-from __future__ import annotations
-
 import zlib
 from dataclasses import dataclass
 from typing import Any

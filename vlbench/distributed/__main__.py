@@ -1,7 +1,5 @@
 """`python -m vlbench.distributed`: images shared out over ranks, held to one process."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """What a rank is told to do and what it says."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter

@@ -1,7 +1,5 @@
 """Starts a process for each rank on this machine and watches them: where one fails, all end."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, wait
 from pathlib import Path

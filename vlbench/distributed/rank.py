@@ -1,7 +1,5 @@
 """One rank: meets the others, encodes its share, and, where it is the first, holds all tokens to its own."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable

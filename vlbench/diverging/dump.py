@@ -5,8 +5,6 @@ A file has the tensors of docs/divergence.md by the names of their stages, and b
 it is; without it rows stand in the order of the input.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

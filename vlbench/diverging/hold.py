@@ -1,7 +1,5 @@
 """Towers held against a reference, stage by stage: left to themselves, and each stage given what its twin was."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """What towers are fed to find where they part: grids on which the usual mistakes show."""
 
-from __future__ import annotations
-
 import torch
 
 from vlbench.implementations.preprocessing import Preprocessing

@@ -1,7 +1,5 @@
 """In which order a tower's rows stand, and its tables in a form that every tower's come to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How far off a stage is, what it may be off by, and where the first token is that is further off."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ over has a row for each patch, or for each token behind the merger, in the order
 undone, so that a row means the same in every tower.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack

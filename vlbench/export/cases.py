@@ -1,7 +1,5 @@
 """Published results as sheets: which there are, what one claims, and how each claim fares here."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from vlbench.export.sheet import Part, Sheet, Table, Value, Words, on_the_left

@@ -1,7 +1,5 @@
 """A prediction beside what was then measured of it: each band with the time that it should have held."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median

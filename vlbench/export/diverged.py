@@ -1,7 +1,5 @@
 """Where towers part, as a sheet: the first stage and token in words, and the stages that are furthest off."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from functools import partial

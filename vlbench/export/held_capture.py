@@ -1,7 +1,5 @@
 """A capture held against predictions, as a sheet: sums by kind, misses by name, and the host's acts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median

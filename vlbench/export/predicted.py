@@ -1,7 +1,5 @@
 """Predictions as a sheet: bands, never beside measured times, what would pay, and what has no predicted time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

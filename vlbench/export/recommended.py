@@ -1,7 +1,5 @@
 """A recommendation as a sheet: each flag with its verdict, by what, and the figure; then the set, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 

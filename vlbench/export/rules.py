@@ -3,8 +3,6 @@
 Records are imported where they are needed, since every command looks at all formats when it is defined.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import get_args

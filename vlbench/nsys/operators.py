@@ -1,7 +1,5 @@
 """Torch's operators in a trace of its profiler, with the shapes they were given and what their kernels took."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass

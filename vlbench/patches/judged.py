@@ -1,7 +1,5 @@
 """What is said of a patch: one verdict, one reason, and a reward."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """A profiler's capture held against the model: its kernels beside the tables, its host beside other captures' hosts."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """What captures of real programs say about a host: microseconds from call to call, by kind of act."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A prediction that is held against the GPU at hand: kept before anything is measured, and once more with that."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
 from pathlib import Path

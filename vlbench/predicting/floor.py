@@ -1,7 +1,5 @@
 """The floor of a call on a board: of our models by their arithmetic, of other towers by the products they ask for."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

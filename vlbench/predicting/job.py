@@ -1,7 +1,5 @@
 """What a predicting process is to do, and what it says while it does it. Both travel as JSON."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter

@@ -1,7 +1,5 @@
 """What each event takes on a GPU: products and attention by measured tables, the rest by the bytes it moves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum

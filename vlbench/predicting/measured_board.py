@@ -4,8 +4,6 @@ On a GPU each call is queued behind work that outlasts the time in which it is i
 its time. Weights rotate, so that they come from memory as in a tower, and not from L2.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import time

@@ -1,7 +1,5 @@
 """What would pay: a call simulated once more without some of its events."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """What is kept of a prediction: bands, never single figures, in seconds; it never stands for a measured time."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """What a file holds that `vlbench predict` wrote or printed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

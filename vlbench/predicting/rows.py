@@ -1,7 +1,5 @@
 """From the events of a forward to the predicted row of a board."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence

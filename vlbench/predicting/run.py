@@ -1,7 +1,5 @@
 """Runs predicting jobs in processes of their own, one for each architecture, and puts together what they say."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path

@@ -9,8 +9,6 @@ host and a queue is a 2x2 matrix over that: four times, from which the ends of b
 that are alike are worked out once.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Predicted timelines as a Chrome trace for Perfetto: of each row and host what the host issues, and the GPU."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 

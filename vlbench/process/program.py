@@ -1,7 +1,5 @@
 """Anyone's program, which ends with all that it has started: in the foreground, where it prints to stderr, or not."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """What keeps forwards from being CUDA graphs, and which keys of graphs are sound: `vlbench count --capture`."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 from pydantic import Field

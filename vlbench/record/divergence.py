@@ -1,7 +1,5 @@
 """Where two towers part: each stage that was compared, how far off it was, and what was allowed."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from vlbench.record.base import Count, Error, Grid, Record

@@ -5,8 +5,6 @@ one from `torch.backends.fp32_precision`; convolutions of cuDNN have a default o
 switches stand beside these, and torch raises where it asks them and they disagree with the newer: `torch.compile` does.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The report in short, as GitHub's Markdown for a pull request: no line that people read is wider than 80 columns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 

@@ -1,7 +1,5 @@
 """Records become a report: answers and warnings of the runs, a chapter for each thing, what is lacking, machines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

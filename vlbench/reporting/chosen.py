@@ -1,7 +1,5 @@
 """Which set of flags a run speaks for, and what the first screen says of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby

@@ -1,7 +1,5 @@
 """What a call costs by how many pictures there are and how large: measured, or predicted as a band, with the floor."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

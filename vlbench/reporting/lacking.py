@@ -1,7 +1,5 @@
 """What was not measured, counted or predicted, and why; and the machine that the rest is from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

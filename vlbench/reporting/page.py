@@ -1,7 +1,5 @@
 """A report as plain data, of which the page, the Markdown and the JSON are made: answers first, then chapters."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """The chapter of figures over versions: of each a line whose changes are marked, then every change with its version."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 

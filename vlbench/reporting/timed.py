@@ -1,7 +1,5 @@
 """The chapter of a cell group: ladder, every row with its interval, stages, all calls, counters, accuracy."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from statistics import median, quantiles
 

@@ -1,7 +1,5 @@
 """The past of a file that is kept with git: what it held at each revision that changed it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Names are read from what the packages were installed with; a package is imported once a tower of it is asked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """The module that `package.module:factory` names, looked for without importing it: a typing error is told at once."""
 
-from __future__ import annotations
-
 import ast
 import re
 import sys

@@ -4,8 +4,6 @@ Both load it by an entry point in every process, before they import their models
 made: a vision tower is a module of theirs, called so, that takes `grid_thw`. Nothing of theirs is imported for it.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

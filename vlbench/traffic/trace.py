@@ -1,7 +1,5 @@
 """Reads recorded calls back, one by one, so that a file of millions takes no memory. Wrong files end in a sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod

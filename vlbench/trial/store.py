@@ -1,7 +1,5 @@
 """Where outputs lie until they are compared: out of reach of whatever is called in the meantime."""
 
-from __future__ import annotations
-
 import io
 import struct
 import subprocess

@@ -1,7 +1,5 @@
 """Calls of an encoder over more ranks than there are: who computes how much, and what is passed between them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction

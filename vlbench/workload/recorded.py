@@ -1,7 +1,5 @@
 """Recorded calls as what is fed in: the first of them, in order, and the most frequent call of these."""
 
-from __future__ import annotations
-
 from collections import Counter
 from hashlib import sha256
 from itertools import islice

@@ -4,8 +4,6 @@
 one of which more is better: give it a lower boundary. https://bencher.dev/docs/reference/bencher-metric-format/
 """
 
-from __future__ import annotations
-
 import json
 
 from vlbench.export.figures import Figure, figures_of, left_out

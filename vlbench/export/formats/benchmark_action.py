@@ -3,8 +3,6 @@
 A list has one direction, so there is a file for each. https://github.com/benchmark-action/github-action-benchmark
 """
 
-from __future__ import annotations
-
 import json
 from functools import partial
 

@@ -4,8 +4,6 @@ That action adds the time, the commit and the runner. Its database has float32 v
 https://github.com/pytorch/pytorch/wiki/PyTorch-OSS-benchmark-infra
 """
 
-from __future__ import annotations
-
 import json
 
 from vlbench.export.figures import Figure, figures_of, left_out

@@ -1,7 +1,5 @@
 """Parquet: the columns and rows of `--csv` with their types, written by pandas with pyarrow (`vlbench[parquet]`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any

@@ -3,8 +3,6 @@
 What is left out is named in comments at its end. https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from vlbench.export.figures import Figure, by_name, figures_of, left_out
