@@ -55,25 +55,9 @@ _WIDTHS: Mapping[Family, tuple[str, str]] = {
 }
 """What a family calls the tower's own width, and the language model's."""
 _UNUSED = (
-    "model_type",
-    "dtype",
-    "torch_dtype",
-    "initializer_range",
-    "spatial_patch_size",
-    "tokens_per_second",
-    "architectures",
-    "transformers_version",
-    "return_dict",
-    "output_hidden_states",
-    "output_attentions",
-    "chunk_size_feed_forward",
-    "is_encoder_decoder",
-    "problem_type",
-    "id2label",
-    "label2id",
-    "use_cache",
-    "tie_word_embeddings",
-    "torchscript",
+    "model_type dtype torch_dtype initializer_range spatial_patch_size tokens_per_second architectures "
+    "transformers_version return_dict output_hidden_states output_attentions chunk_size_feed_forward "
+    "is_encoder_decoder problem_type id2label label2id use_cache tie_word_embeddings torchscript"
 )
 """Fields that say nothing of what the tower computes; so do those that begin with an underscore."""
 _ROPE: Mapping[str, tuple[object, ...]] = {
@@ -176,7 +160,7 @@ def _config(name: str, family: Family, told: Mapping[str, Any]) -> VisionConfig:
 
 def _check_known(name: str, family: Family, told: Mapping[str, Any]) -> None:
     """Raises ConfigError for a field that nothing here reads: it may say that something else is computed."""
-    known = {*_OF_ALL, *_DEFAULTS[family], "in_channels", "in_chans", "rope_parameters", *_ROPE, *_UNUSED}
+    known = {*_OF_ALL, *_DEFAULTS[family], "in_channels", "in_chans", "rope_parameters", *_ROPE, *_UNUSED.split()}
     for field, value in told.items():
         if value is not None and field not in known and not field.startswith("_"):
             raise ConfigError(f"{name}: {field!r:.40} is {value!r:.40}, and no released tower has that; not supported")

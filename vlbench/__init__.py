@@ -83,24 +83,6 @@ __all__ = [
 ]
 
 _HOME = {
-    "predict_capture": "api.functions",
-    **dict.fromkeys(("fleet", "merge", "plan", "run_plan"), "api.functions"),
-    **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
-    **dict.fromkeys(
-        (
-            "ab",
-            "judge_patch",
-            "atlas",
-            "capturable",
-            "count_over",
-            "history",
-            "predict",
-            "recommend",
-            "report",
-            "simulate",
-        ),
-        "api.functions",
-    ),
     "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",
     "IncomparableError": "errors",
@@ -111,15 +93,16 @@ _HOME = {
     "UsageError": "errors",
     "VisionOutput": "implementations.output",
 }
+"""Where lies what is none of `vlbench.api.functions`."""
 
 
 def __getattr__(name: str) -> object:
     # Imported on first use, so that `import vlbench` and `vlbench --help` stay quick.
     if name == "nsys":  # a room of its own, which is public
         return import_module("vlbench.nsys")
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'api.functions')}"), name)
 
 
 def __dir__() -> list[str]:

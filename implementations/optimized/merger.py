@@ -49,13 +49,9 @@ class PatchMerger(nn.Module):
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
-        self.merged_size = config.hidden_size * config.merge_unit
+        self.merged_size = size = config.hidden_size * config.merge_unit
         self.ln_q = build_norm(config)
-        self.mlp = nn.Sequential(
-            nn.Linear(self.merged_size, self.merged_size),
-            nn.GELU(),
-            nn.Linear(self.merged_size, config.out_hidden_size),
-        )
+        self.mlp = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.Linear(size, config.out_hidden_size))
 
     def forward(self, x: Tensor) -> Tensor:
         """x [N, C] to [N / 4, out_hidden_size]."""

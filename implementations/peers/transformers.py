@@ -172,18 +172,10 @@ def their_config(config: VisionConfig) -> Any:
         config.require_family("transformers' tower")
     except ConfigError as error:
         raise PeerError(str(error)) from None
-    shared: dict[str, Any] = {
-        "depth": config.depth,
-        "num_heads": config.num_heads,
-        "patch_size": config.patch_size,
-        "temporal_patch_size": config.temporal_patch_size,
-        "spatial_merge_size": config.spatial_merge_size,
-        "in_channels": config.in_channels,
-    }
+    sizes = ("depth", "num_heads", "patch_size", "temporal_patch_size", "spatial_merge_size", "in_channels")
+    shared: dict[str, Any] = {name: getattr(config, name) for name in sizes}
     widths: dict[str, Any] = {
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "out_hidden_size": config.out_hidden_size,
+        name: getattr(config, name) for name in ("hidden_size", "intermediate_size", "out_hidden_size")
     }
     match config.family:
         case "qwen2_vl":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from vlbench.errors import UsageError, name_too_long
+from vlbench.record.directions import words_of
 from vlbench.towers.tower import Tower
 
 P = ParamSpec("P")
@@ -42,26 +43,8 @@ NUMBERS: dict[str, tuple[type, float, float]] = {
 """Kind, least and most of arguments that are numbers, whichever function takes them."""
 OPTIONAL = ("budget", "trials", "requests", "memory_at", "kv_bytes", "shards", "cpus")
 """Those that may be None."""
-TEXTS = frozenset(
-    {
-        "scenario",
-        "model",
-        "variant",
-        "seam",
-        "dtype",
-        "state",
-        "only",
-        "grid",
-        "gpu",
-        "metric",
-        "compare",
-        "before",
-        "key",
-        "after",
-        "over",
-        "package",
-        "python",
-    }
+TEXTS = words_of(
+    "scenario model variant seam dtype state only grid gpu metric compare before key after over package python"
 )
 """Arguments that are a text or several."""
 FORMS = {"grid": '"1x36x36" for 1 frame of 36 x 36 patches', "dtype": '"bfloat16"'}

@@ -1,7 +1,5 @@
 """The rows of a run, counted at the size of a released model as on an H100: what a GPU would be asked for."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -103,7 +101,7 @@ def _job(plan: Plan, full: Mapping[tuple[str, str], ScenarioPoint]) -> tuple[Cou
         point = Point(scenario=feed.scenario, label=feed.label, grids=grids)
     towers = tuple(dict.fromkeys(names.values()))
     asked = {"profile": GPU, "cudnn": CUDNN, "boards": (BOARD,), "at_scale": True}
-    job = CountJob(towers=towers, variants=None, points=(point,), dtype=DTYPE, **asked)
+    job = CountJob(towers=towers, points=(point,), dtype=DTYPE, **asked)
     return job, names, released or plan.model
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vlbench.api.arguments import File, check
 from vlbench.errors import UsageError
-from vlbench.export.progress import watcher
+from vlbench.export.progress import doing
 from vlbench.kernel_times.hold_out import with_errors
 from vlbench.kernel_times.stored import StoredBoard
 from vlbench.record.destinations import check_output
@@ -44,8 +44,7 @@ def measure_board(
     kind, chosen = find_device(device), find_dtype(dtype)
     turn_tf32_off()
     here = take_fingerprint(kind)
-    with watcher(progress) as watch:
-        watch.say(f"measuring kernels on {here.gpu or here.cpu}, for {seconds:.0f} s at most")
+    with doing(f"measuring kernels on {here.gpu or here.cpu}, for {seconds:.0f} s at most", progress) as watch:
         found = measured_board(kind, here.gpu or here.cpu, chosen, seconds, watch.steps)
         watch.say("looking up each row without itself, and measuring the host")
         found = with_errors(found)

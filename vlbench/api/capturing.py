@@ -6,7 +6,7 @@ from vlbench.api.arguments import Names, Towers, several
 from vlbench.api.counts import DTYPE, count_job
 from vlbench.api.results import Capturable
 from vlbench.counting.capture_job import CaptureJob, read_key, read_region, run_capture
-from vlbench.export.progress import watcher
+from vlbench.export.progress import doing
 
 
 def capturable(
@@ -35,6 +35,5 @@ def capturable(
     variants = None if variant is None else several(variant)
     job = count_job(tower, variants, scenario, several(grid), gpu, cudnn, dtype)
     asked = CaptureJob(**dict(job), region=stages, key=facts)
-    with watcher(progress) as watch:
-        watch.say(f"looking for what ends a capture of {', '.join(job.towers)}")
+    with doing(f"looking for what ends a capture of {', '.join(job.towers)}", progress) as watch:
         return Capturable(run_capture(asked, steps=watch.steps))

@@ -1,7 +1,5 @@
 """`vlbench.case`: a published result, re-enacted as far as this machine allows, claim by claim."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +8,7 @@ from vlbench.api.counts import count_job, counted
 from vlbench.api.results import Result, Rows
 from vlbench.api.running import run
 from vlbench.errors import UsageError, check_choice
-from vlbench.export.progress import Watcher, watcher
+from vlbench.export.progress import Shown, Watcher, watcher
 from vlbench.judging.claims import CaseReport, judge_claim
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.summary import Summary, summaries
@@ -139,9 +137,7 @@ def _tower_of(model: str, variant: str) -> str:
     return model if parsed.flags is None else parsed.tower or f"{model}+{variant}"
 
 
-def _time(
-    found: Case, what: Timing, device: Device, progress: bool | Callable[[str], None]
-) -> tuple[str, dict[str, Summary]]:
+def _time(found: Case, what: Timing, device: Device, progress: Shown) -> tuple[str, dict[str, Summary]]:
     """What one timing was made on, and its rows by the names that claims have for them."""
     asked = [by for by in (each.timed for each in found.claim) if by and by.at == what.name]
     at = what.device or device

@@ -69,14 +69,7 @@ def count_flags(
     runs: list[SoFar] = []
     for profile, names in asked.items():
         job = CountJob(
-            towers=towers,
-            variants=None,
-            points=(point,),
-            profile=profile,
-            cudnn=cudnn,
-            dtype=dtype,
-            at_scale=True,
-            boards=names,
+            towers=towers, points=(point,), profile=profile, cudnn=cudnn, dtype=dtype, at_scale=True, boards=names
         )
         done, of = len(runs) * len(towers), len(asked) * len(towers)
         left = max(began + seconds - monotonic(), 1.0)

@@ -8,7 +8,7 @@ from vlbench.api.results import Counted, Verdicts
 from vlbench.counting.job import CountJob, counted_points, refuse_variants_of_none
 from vlbench.counting.run import Steps, run_count
 from vlbench.errors import UsageError
-from vlbench.export.progress import watcher
+from vlbench.export.progress import doing, watcher
 from vlbench.gating.marks import Mark
 from vlbench.record.base import Grid
 from vlbench.record.counted import CountReport
@@ -48,8 +48,7 @@ def count(
     """
     variants = None if variant is None else several(variant)
     job = count_job(tower, variants, scenario, several(grid), gpu, cudnn, dtype, plan=plan)
-    with watcher(progress) as watch:
-        watch.say(f"counting {', '.join(job.towers)}")
+    with doing(f"counting {', '.join(job.towers)}", progress) as watch:
         return Counted(counted(job, watch.steps))
 
 

@@ -1,7 +1,5 @@
 """`vlbench.fleet`: the parts of a plan as tasks of a Ray cluster, put together when all are back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from vlbench.api.measured import Measured
 from vlbench.api.planning import merge, plans_here
 from vlbench.api.ray_tasks import RayTasks, Work, check_installed, connected
 from vlbench.errors import IncomparableError, UsageError, check_folder_of
-from vlbench.export.progress import Watcher, watcher
+from vlbench.export.progress import Watcher, doing
 from vlbench.matrix.shards import check_parts, shard_groups
 from vlbench.record.destinations import free_output, reserved
 from vlbench.record.files import read_results, write_results
@@ -71,10 +69,8 @@ def fleet(
             gpu=lines[0].needs.device == "cuda",
             beat=min(BEAT, silence / BEATS),
         )
-        with watcher(progress) as watch:
-            watch.say(f"asking Ray at {ray}")
-            with connected(ray, Path.cwd() if send else None):
-                parts = _run(left, work, folder, watch, tries, silence, anew=force and not resume)
+        with doing(f"asking Ray at {ray}", progress) as watch, connected(ray, Path.cwd() if send else None):
+            parts = _run(left, work, folder, watch, tries, silence, anew=force and not resume)
         _check_all_back(parts, lines, folder)
         notes = tuple(parts.notes)
     whole = merge(plan, [folder / _name(shard) for shard in every], out=folder / MERGED, force=True)

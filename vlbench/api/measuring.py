@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vlbench.errors import UsageError
-from vlbench.export.progress import watcher
+from vlbench.export.progress import Shown, doing, watcher
 from vlbench.judging.quick import family_confidence
 from vlbench.judging.summary import suspects
 from vlbench.judging.verdict import Floors
@@ -80,7 +80,7 @@ def measure(
     plans: Sequence[Plan],
     effort: Effort,
     command: str,
-    progress: bool | Callable[[str], None] = True,
+    progress: Shown = True,
     also: Also | None = None,
     finish: Callable[[Results], Results] = lambda results: results,
 ) -> Outcome:
@@ -111,7 +111,7 @@ def _measure(
     journal: Path | None,
     start: float,
     command: str,
-    progress: bool | Callable[[str], None],
+    progress: Shown,
     also: Also | None,
     finish: Callable[[Results], Results],
 ) -> Outcome:
@@ -132,8 +132,7 @@ def _measure(
     counting = None if also is None or interrupted else also([group.measured for group in session.groups()])
     if counting:
         try:
-            with watcher(progress) as watch:
-                watch.say(counting[0])
+            with doing(counting[0], progress) as watch:
                 at_scale = counting[1](watch.steps)
         except KeyboardInterrupt:
             interrupted = True

@@ -14,7 +14,7 @@ from vlbench.api.measured import Interrupted
 from vlbench.api.results import Held, Predictions
 from vlbench.counting.job import CountJob
 from vlbench.errors import UsageError
-from vlbench.export.progress import watcher
+from vlbench.export.progress import Shown, doing
 from vlbench.implementations.config import MODELS
 from vlbench.predicting.captured import held_capture
 from vlbench.predicting.checked import CheckedPrediction, board_of, check_gpu, cudnn_here
@@ -68,8 +68,7 @@ def predict(
     job = count_job(tower, variants, scenario, several(grid), cudnn=cudnn, dtype=dtype)
     if here is not None:
         check_measured(job)
-    with watcher(progress) as watch:
-        watch.say(f"predicting {', '.join(job.towers)} on {', '.join(gpus)}")
+    with doing(f"predicting {', '.join(job.towers)} on {', '.join(gpus)}", progress) as watch:
         found = run_predict(job, gpus, "cold" if cold else "warm", trace, steps=watch.steps)
     if kept is None or here is None:
         return Predictions(found)
@@ -103,7 +102,7 @@ def check_measured(job: CountJob) -> None:
 
 
 def measured(
-    job: CountJob, found: Prediction, scenario: str | None, budget: float | None, progress: bool | Callable[[str], None]
+    job: CountJob, found: Prediction, scenario: str | None, budget: float | None, progress: Shown
 ) -> tuple[Results, Interrupted | None]:
     """The rows of a prediction, timed on the GPU of this machine; with what ended that early, if anything did."""
     chosen = scenario or defaults().scenario or SCENARIO

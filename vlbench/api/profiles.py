@@ -11,7 +11,7 @@ from vlbench.api.defaults import defaults
 from vlbench.api.results import Profiled
 from vlbench.api.running import SCENARIO
 from vlbench.errors import UsageError, check_choice
-from vlbench.export.progress import WORTH_SAYING, Watcher, watcher
+from vlbench.export.progress import WORTH_SAYING, Watcher, doing
 from vlbench.export.sheet import Part, Words
 from vlbench.judging.words import number_of
 from vlbench.matrix.plan import Settings, single_plan
@@ -85,21 +85,16 @@ def profile(
     target = _target(model, variant, tower_names(tower), device, dtype, path_of(weights))
     settings = Settings(seed, threads, weights=path_of(weights))
     plan = single_plan(scenario or defaults().scenario or SCENARIO, point, target, settings)
+    name, fed = plan.variants[-1].name, plan.point.scenario
     try:
-        with watcher(progress) as watch:
-            watch.say(f"checking {plan.variants[-1].name} on {plan.point.scenario} before it is profiled")
+        with doing(f"checking {name} on {fed} before it is profiled", progress) as watch:
             warm = check_alone(job_of(plan, 0, 0))
             _estimate(warm, forwards, watch)
     except CheckpointError as error:
         raise UsageError(str(error)) from None
     found = (_overhead if overhead else TOOLS[tool])(Request(warm, forwards, folder, blocks))
-    about: dict[str, Any] = {
-        "variant": plan.variants[-1].name,
-        "model": plan.model,
-        "dtype": plan.dtype,
-        "device": plan.device,
-    }
-    about |= {"scenario": plan.point.scenario, "point": plan.point.label, "batch": warm.batch}
+    about: dict[str, Any] = {"variant": name, "model": plan.model, "dtype": plan.dtype, "device": plan.device}
+    about |= {"scenario": fed, "point": plan.point.label, "batch": warm.batch}
     about |= {"accuracy": warm.accuracy.model_dump(mode="json"), "forwards": forwards}
     return Profiled(about | {"overhead" if overhead else tool: found.document}, found.parts)
 

@@ -19,7 +19,7 @@ from vlbench.api.results import Recommended
 from vlbench.api.running import SCENARIO
 from vlbench.counting.job import counted_points, parse_grid
 from vlbench.errors import UsageError
-from vlbench.export.progress import watcher
+from vlbench.export.progress import Shown, doing, watcher
 from vlbench.judging.flag_worth import why_wrong
 from vlbench.judging.words import number_of
 from vlbench.matrix.candidates import candidates
@@ -112,9 +112,7 @@ def recommend(
     return Recommended(found)
 
 
-def _timed(
-    screened: Screened, plan: Plan, effort: Effort, limit: _Limit, progress: bool | Callable[[str], None]
-) -> CellGroup:
+def _timed(screened: Screened, plan: Plan, effort: Effort, limit: _Limit, progress: Shown) -> CellGroup:
     """Time each change, which `screened` then has; then the sets that follow from that, in fresh trials."""
     counting = screened.counting
     plan = replace(plan, variants=screened.tried.by_weight(counting.weights() if counting else {}))
@@ -152,17 +150,15 @@ class _Counted:
     grids: list[str]
     label: str
 
-    def count(
-        self, boards: Sequence[str], cudnn: str, seconds: float, progress: bool | Callable[[str], None], *, alone: bool
-    ) -> Counting:
+    def count(self, boards: Sequence[str], cudnn: str, seconds: float, progress: Shown, *, alone: bool) -> Counting:
         """At full size: a point of a sweep that has another name on a CPU is the first.
 
         Raises UsageError where there was no time for any, and counts are `alone` what the set is chosen by.
         """
         points = counted_points(self.scenario or "", self.grids)
         point = next((each for each in points if each.label == self.label), points[0])
-        with watcher(progress) as watch:
-            watch.say(f"counting what each flag asks of a GPU, on {self.model}, and predicting {', '.join(boards)}")
+        told = f"counting what each flag asks of a GPU, on {self.model}, and predicting {', '.join(boards)}"
+        with doing(told, progress) as watch:
             found = count_flags(self.model, self.start, point, boards, cudnn, "bfloat16", seconds, watch.steps)
         if alone and not found.moved and found.cut:
             raise UsageError(f"--budget: {next(iter(found.why_not.values()))}; give more time")
@@ -214,7 +210,7 @@ def _point(grids: Sequence[str]) -> ScenarioPoint:
     return ScenarioPoint(scenario="grid", label="+".join(grids), source="noise", item=tuple(items))
 
 
-def _measured(plan: Plan, effort: Effort, progress: bool | Callable[[str], None]) -> tuple[CellGroup, bool]:
+def _measured(plan: Plan, effort: Effort, progress: Shown) -> tuple[CellGroup, bool]:
     results, interrupted = measure([plan], effort, "vlbench recommend", progress)
     if interrupted:
         raise KeyboardInterrupt
@@ -226,11 +222,7 @@ def _recommendation(screened: Screened, fresh: CellGroup | None, plan: Plan, sta
     found, flags = choose(screened, fresh), found_flags(screened)
     here = fingerprint_of("cpu" if fresh is None else plan.device)
     compared = compare(fresh, found) if fresh else ()
-    by = (
-        "chosen from counts, not measured on a GPU"
-        if fresh is None
-        else f"not measured: no time for the flags of {start}"
-    )
+    by = f"not measured: no time for the flags of {start}" if fresh else "chosen from counts, not measured on a GPU"
     found_as = counting.words.partition(",")[0] if counting else ""
     not_counted = counting.said() if counting else ""
     threads = f", {number_of(plan.threads, 'thread')}" if plan.device == "cpu" else ""

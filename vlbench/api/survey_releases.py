@@ -1,12 +1,11 @@
 """The releases of a package counted one after another, and what each changed."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 from vlbench.counting.run import Steps
 from vlbench.errors import UsageError
-from vlbench.export.progress import WORTH_SAYING, Watcher, watcher
+from vlbench.export.progress import WORTH_SAYING, Shown, Watcher, doing
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import number_of
@@ -36,12 +35,7 @@ def steps_of(watch: Watcher, before: int = 0, of: int = 1) -> Steps:
 
 
 def count_releases(
-    job: AtlasJob,
-    known: ListedPackage,
-    over: str,
-    folder: Path | None,
-    force: bool,
-    progress: bool | Callable[[str], None],
+    job: AtlasJob, known: ListedPackage, over: str, folder: Path | None, force: bool, progress: Shown
 ) -> tuple[list[Atlas], Judged]:
     """The atlas of each release of `over`, the oldest first, and what moved from each to the next.
 
@@ -53,8 +47,7 @@ def count_releases(
         raise UsageError(f"--out {folder}: no folder; with --over name one, such as {STORED}, for a file of each")
     counted: list[Atlas] = []
     failed: dict[str, str] = {}
-    with watcher(progress) as watch:
-        watch.say(f"asking the index for releases of {job.package}")
+    with doing(f"asking the index for releases of {job.package}", progress) as watch:
         versions = chosen(known_releases(job.package), over)
         goals = {each: folder / f"{job.package}-{each}.json" for each in versions} if folder else {}
         for goal in goals.values():

@@ -1,7 +1,5 @@
 """`vlbench.atlas`: what the vision towers of an installed package ask of a GPU, and what a release changed in it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +12,7 @@ from vlbench.api.survey_releases import STORED, announce_estimate, count_release
 from vlbench.counting.job import parse_grid
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.export.atlas import atlas_parts
-from vlbench.export.progress import watcher
+from vlbench.export.progress import doing
 from vlbench.export.sheet import Part, Table, Words, records
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged
@@ -109,8 +107,7 @@ def atlas(
         return Surveyed(counted[-1], judged, tuple(counted[:-1]))
     if goal is not None:
         check_output(goal, "--out", force=force)
-    with watcher(progress) as watch:
-        watch.say(f"counting {number_of(len(towers), 'tower')} of {package}")
+    with doing(f"counting {number_of(len(towers), 'tower')} of {package}", progress) as watch:
         announce_estimate(watch, len(towers))
         found = count_atlas(job, aliases=known.aliases, left_out=known.left_out, steps=steps_of(watch))
     if listed is not None and not any(row.counted for row in found.rows):

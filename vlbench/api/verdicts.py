@@ -19,7 +19,7 @@ from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.comparing.counted_cells import CountResult
 from vlbench.counting.run import Steps
 from vlbench.errors import IncomparableError, UsageError, check_choice, resolved
-from vlbench.export.progress import watcher
+from vlbench.export.progress import doing
 from vlbench.gating import Times
 from vlbench.gating.acceptance import propose
 from vlbench.gating.accuracy import Outcomes, count_and_check
@@ -112,8 +112,8 @@ def gate(
     timed = policy is not Times.NEVER and any(each.timed for each in baselines.values())
     if timed:
         Thread(target=_import_what_times_need).start()  # three seconds, in which other processes count
-    with watcher(progress) as watch:
-        watch.say(f"checking and counting {number_of(sum(len(each.counted) for each in baselines.values()), 'cell')}")
+    cells = number_of(sum(len(each.counted) for each in baselines.values()), "cell")
+    with doing(f"checking and counting {cells}", progress) as watch:
         counted, checked = _counted_and_checked(list(baselines.values()), required.base, watch.steps)
         found = required.settle(judge_baselines(baselines, counted, captured, policy, watch, checked))
     written = _write_proposals(required, found, goal)

@@ -93,7 +93,7 @@ class CountJob(Message):
 
     towers: tuple[str, ...]
     """As `resolve_tower` reads them."""
-    variants: tuple[str, ...] | None
+    variants: tuple[str, ...] | None = None
     """Of each tower that is one of our models; None for its presets."""
     points: tuple[Point, ...]
     profile: str

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from vlbench.record.directions import words_of
+
 
 @dataclass(frozen=True)
 class Sync:
@@ -130,19 +132,10 @@ MASKED_FILL_SYNC = Sync(
     1, 0, "aten/src/ATen/native/cuda/Indexing.cu, masked_fill__cuda(self, mask, value): value.item()"
 )
 
-ALLOCATIONS = frozenset(
-    {
-        "aten::empty.memory_format",
-        "aten::empty_strided",
-        "aten::empty_like",
-        "aten::empty_permuted",
-        "aten::new_empty",
-        "aten::new_empty_strided",
-        "aten::resize_",
-        "aten::set_.source_Tensor",
-        "aten::set_.source_Storage",
-        "aten::set_.source_Storage_storage_offset",
-    }
+ALLOCATIONS = words_of(
+    "aten::empty.memory_format aten::empty_strided aten::empty_like aten::empty_permuted aten::new_empty "
+    "aten::new_empty_strided aten::resize_ aten::set_.source_Tensor aten::set_.source_Storage "
+    "aten::set_.source_Storage_storage_offset"
 )
 """Memory without work. Source: aten/src/ATen/native/cuda/EmptyTensor.cpp, Resize.cpp."""
 

@@ -7,15 +7,11 @@ from typing import Any
 import torch
 
 from vlbench.counting_device.scope import Scope
+from vlbench.record.directions import words_of
 
 _SUCCESS = 0
-_WAITS_FOR_NOTHING = (
-    "cudaProfilerStart",
-    "cudaProfilerStop",
-    "cudaHostRegister",
-    "cudaHostUnregister",
-    "cudaStreamCreate",
-    "cudaStreamDestroy",
+_WAITS_FOR_NOTHING = words_of(
+    "cudaProfilerStart cudaProfilerStop cudaHostRegister cudaHostUnregister cudaStreamCreate cudaStreamDestroy"
 )
 
 

@@ -129,12 +129,8 @@ def page_table(atlas: Atlas) -> str:
                 removes(count),
             )
             rows.append(f"| {' | '.join(cells)} |")
-    failed = [
-        f"- `{row.name}`, {way.name}: {way.failed}"
-        for row in atlas.rows
-        for way in row.ways
-        if row.counted and way.failed
-    ]
+    counted = [row for row in atlas.rows if row.counted]
+    failed = [f"- `{row.name}`, {way.name}: {way.failed}" for row in counted for way in row.ways if way.failed]
     failed += [f"- `{row.name}`: {row.failed}" for row in atlas.rows if not row.counted]
     left_out = [f"- `{name}`: {reason}" for name, reason in atlas.left_out.items()]
     aliases = [f"- `{name}` is the tower of `{other}`" for name, other in atlas.aliases.items()]

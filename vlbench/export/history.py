@@ -1,7 +1,5 @@
 """Figures over versions as a sheet: a line of blocks for each, first and last value, and every change by version."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -25,11 +23,8 @@ RULE = (
 def history_sheet(histories: Sequence[History], *, every: bool = False) -> Sheet:
     """For each file the figures that changed, or `every` one, and when they did."""
     parts: list[Part] = [part for each in histories for part in _parts(each, every)]
-    return Sheet(
-        "vlbench history",
-        [*parts, Words(RULE, "dim")],
-        own={"json": partial(json.dumps, _document(histories), indent=1)},
-    )
+    own = {"json": partial(json.dumps, _document(histories), indent=1)}
+    return Sheet("vlbench history", [*parts, Words(RULE, "dim")], own=own)
 
 
 def sparkline(values: Sequence[float | None], width: int = WIDTH) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from vlbench.trial.job import Round
     from vlbench.trial.session import Progress
 
+Shown = bool | Callable[[str], None]
+"""Is progress shown, or who is told of it?"""
 WORTH_SAYING = 5.0
 """Seconds from which on an estimate is told."""
 FIRST, NEXT, SHARE = 1.0, 10.0, 0.1
@@ -28,7 +30,7 @@ FIRST, NEXT, SHARE = 1.0, 10.0, 0.1
 its time so far: whoever watches shares the machine with what is watched."""
 
 
-def watcher(progress: bool | Callable[[str], None]) -> Watcher:
+def watcher(progress: Shown) -> Watcher:
     """Shows progress on a terminal or in a notebook, to a function of a line of text, or not at all (False)."""
     if callable(progress):
         return Watcher(progress)
@@ -39,9 +41,9 @@ def watcher(progress: bool | Callable[[str], None]) -> Watcher:
 
 
 @contextmanager
-def doing(words: str) -> Iterator[Watcher]:
+def doing(words: str, progress: Shown = True) -> Iterator[Watcher]:
     """Show what goes on inside of the block, to which the watcher is given."""
-    with watcher(True) as watch:
+    with watcher(progress) as watch:
         watch.say(words)
         yield watch
 

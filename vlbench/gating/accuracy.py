@@ -191,19 +191,12 @@ def _check_ours(model: str, towers: Sequence[str]) -> dict[str, Outcome]:
         except UsageError as error:
             found[tower] = Outcome(kind="unknown", reason=f"it cannot run on a CPU: {error}")
     reference = VariantJob(name=REFERENCE, flags=None, exactness="bit-exact")
-    jobs = [VariantJob.model_validate(each, from_attributes=True) for each in variants.values()]
+    jobs = (reference, *(VariantJob.model_validate(each, from_attributes=True) for each in variants.values()))
     job = Job(
-        model=model,
-        dtype=DTYPE,
-        device="cpu",
-        threads=1,
-        seed=0,
-        point=batch_point(BATCH),
-        variants=(reference, *jobs),
-        seconds=0,
+        model=model, dtype=DTYPE, device="cpu", threads=1, seed=0, point=batch_point(BATCH), variants=jobs, seconds=0
     )
     try:
-        for event in run_checks(job, TIMEOUT) if jobs else ():
+        for event in run_checks(job, TIMEOUT) if variants else ():
             if isinstance(event, Checked) and event.variant in variants:
                 found[event.variant] = _outcome(event, variants[event.variant], model)
     except (UsageError, ChildError) as error:

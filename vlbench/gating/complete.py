@@ -44,14 +44,9 @@ def _completed(file: Path, before: Baseline, *, again: bool, unchecked: str | No
         for cell in before.counted
     )
     stored = kept | {each.tower: each for each in made}
-    return before.model_copy(
-        update={
-            "counted": cells,
-            "outputs": tuple(stored.values()),
-            "unchecked": {**before.unchecked, **skipped},
-            "seal": "",
-        }
-    )
+    reasons = {**before.unchecked, **skipped}
+    update = {"counted": cells, "outputs": tuple(stored.values()), "unchecked": reasons, "seal": ""}
+    return before.model_copy(update=update)
 
 
 def _lacks(further: Further | None) -> bool:

@@ -123,9 +123,7 @@ def _run(batch: Sequence[CountRequest], step: Callable[[], None]) -> dict[CountR
     towers = tuple(dict.fromkeys(each.tower for each in batch))
     points = tuple(dict.fromkeys(each.point for each in batch))
     profile, cudnn, dtype = batch[0].profile, batch[0].cudnn, batch[0].dtype
-    job = CountJob(
-        towers=towers, variants=None, points=points, profile=profile, cudnn=cudnn, dtype=dtype, keep_going=True
-    )
+    job = CountJob(towers=towers, points=points, profile=profile, cudnn=cudnn, dtype=dtype, keep_going=True)
     try:
         so_far = run_job(job, steps=lambda *_: step())
     except UsageError as error:

@@ -15,18 +15,7 @@ from vlbench.workload.scenario import SeamPoint
 from vlbench.workload.seams import PROMPTS, find_seam_case, seams_fed
 
 NAIVE = "naive"
-OF_TOWERS = (
-    "scenario",
-    "model",
-    "variant",
-    "tower",
-    "ablate",
-    "images",
-    "scenario_sizes",
-    "exactness",
-    "weights",
-    "plan",
-)
+OF_TOWERS = "scenario model variant tower ablate images scenario_sizes exactness weights plan"
 """Options that a seam alone does not read."""
 
 
@@ -55,7 +44,7 @@ def seams_of_prompts(
 
 def refuse_beside_seams(asking: str, options: Mapping[str, object]) -> None:
     """UsageError for an option that says what a whole tower is fed or made of, beside the one that asks for seams."""
-    for name in OF_TOWERS:
+    for name in OF_TOWERS.split():
         if options[name]:
             raise UsageError(
                 f"--{name.replace('_', '-')} is about a whole tower, and {asking} measures "

@@ -74,14 +74,8 @@ def judge(base: str, patch: str, asked: PatchRequest, watch: Watch, say: Callabl
         reason, said = found.reason, found.said
     rows = judging.rows or [JudgedRow.missing(asked.tower, "accuracy", said)]
     gain = judging.gain if reason.verdict == "improved" else 0.0
-    judged = Judged(
-        command="judge-patch",
-        before=base,
-        after=patch,
-        rows=tuple(rows),
-        false_alarms=None,
-        seconds=time.monotonic() - start,
-    )
+    took = time.monotonic() - start
+    judged = Judged(command="judge-patch", before=base, after=patch, rows=tuple(rows), false_alarms=None, seconds=took)
     return PatchJudged(
         vlbench=__version__,
         tower=asked.tower,

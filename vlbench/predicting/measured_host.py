@@ -1,7 +1,5 @@
 """How fast the host here issues a forward, beside the hosts of captures: what a measured board says of its host."""
 
-from __future__ import annotations
-
 import time
 from statistics import median, quantiles
 
@@ -31,7 +29,7 @@ def host_factors(dtype: Dtype, tower: str = TOWER, grid: Grid = GRID) -> tuple[f
     Raises UsageError where the forward cannot be predicted, or is not one that the host holds up.
     """
     point = Point(scenario="grid", label="", grids=(grid,))
-    count = CountJob(towers=(tower,), variants=None, points=(point,), profile=board(LIKE).stored.profile, dtype=dtype)
+    count = CountJob(towers=(tower,), points=(point,), profile=board(LIKE).stored.profile, dtype=dtype)
     ((row,),) = (group.rows for group in run_predict(count, [LIKE]).groups)
     if row.span is None or row.bound != "host":
         raise UsageError(f"calibrate: the host is not measured by {tower}: {row.failed or 'it does not hold that up'}")

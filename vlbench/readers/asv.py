@@ -89,11 +89,8 @@ def _cases(source: str, name: str, columns: dict[str, Any]) -> Iterator[tuple[st
         label = f"{name}({', '.join(map(str, case))})" if case else name
         if not isinstance(taken, list | None):
             raise UsageError(f"{source}: the samples of {label!r:.60} are {taken!r:.40}, no list; is the file whole?")
-        yield (
-            label,
-            value,
-            tuple(finite(source, f"a sample of {label}", each) for each in taken or () if each is not None),
-        )
+        kept = [each for each in taken or () if each is not None]
+        yield label, value, tuple(finite(source, f"a sample of {label}", each) for each in kept)
 
 
 TELLING = frozenset({"commit_hash", "results", "params", "requirements"})

@@ -148,11 +148,8 @@ def _metric(
     document: Document, name: str, value: float, better: Better | None, questions: int, error: object
 ) -> Metric:
     known = document.directions.get(name) or better or document.better(name)
-    spread = (
-        0.0
-        if error in (None, "N/A") or isinstance(error, list)
-        else finite(document.source, f"stderr of {name}", error)
-    )
+    unsaid = error in (None, "N/A") or isinstance(error, list)
+    spread = 0.0 if unsaid else finite(document.source, f"stderr of {name}", error)
     is_share = 0 <= value <= 1 and known is Better.HIGHER
     if is_share and not 0 <= spread <= 1:
         raise UsageError(f"{document.source}: stderr of {name!r:.60} is {spread:g}, which no share has; run it again")

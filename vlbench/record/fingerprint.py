@@ -18,17 +18,10 @@ from vlbench.version import FOLDER, __version__
 LIBRARIES = ("numpy", "einops", "safetensors", "transformers", "triton")
 """Besides torch: what runs inside a measured forward, or makes its inputs."""
 VARIABLES = (
-    "PYTORCH_ALLOC_CONF",
-    "PYTORCH_CUDA_ALLOC_CONF",
-    "PYTORCH_NO_CUDA_MEMORY_CACHING",
-    "TORCH_CUDNN_SDPA_DEPRIORITIZED",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-    OVERRIDE,
-    "CUDA_LAUNCH_BLOCKING",
-    "CUDA_DEVICE_MAX_CONNECTIONS",
-    "CUDA_MODULE_LOADING",
-    "CUBLAS_WORKSPACE_CONFIG",
-)
+    "PYTORCH_ALLOC_CONF PYTORCH_CUDA_ALLOC_CONF PYTORCH_NO_CUDA_MEMORY_CACHING TORCH_CUDNN_SDPA_DEPRIORITIZED "
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE "
+    f"{OVERRIDE} CUDA_LAUNCH_BLOCKING CUDA_DEVICE_MAX_CONNECTIONS CUDA_MODULE_LOADING CUBLAS_WORKSPACE_CONFIG"
+).split()
 """Of the allocator, of attention, of TF32, of launches."""
 
 

@@ -1,7 +1,5 @@
 """Chapters of files that are no run: verdicts, counts, predictions, recommendations, baselines, atlases, self-tests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -168,18 +166,10 @@ def held_capture_chapter(found: HeldCapture, source: str) -> Chapter:
 def recommended_chapter(found: Recommendation, source: str) -> Chapter:
     """What `recommend` found."""
     parts = list(recommended_parts(found))
-    brief = [
-        only(part, "flag", "effect", "by", "ratio")
-        for part in parts
-        if isinstance(part, Table) and part.name == "flags"
-    ]
-    return Chapter(
-        f"Recommended: {found.preset.made_for()}",
-        source,
-        [Section("Flags, and the set", _worded(parts))],
-        (),
-        brief[:1],
-    )
+    flags = [part for part in parts if isinstance(part, Table) and part.name == "flags"]
+    brief = [only(table, "flag", "effect", "by", "ratio") for table in flags[:1]]
+    section = Section("Flags, and the set", _worded(parts))
+    return Chapter(f"Recommended: {found.preset.made_for()}", source, [section], (), brief)
 
 
 def baseline_chapter(found: Baseline, source: str) -> Chapter:

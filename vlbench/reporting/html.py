@@ -1,7 +1,5 @@
 """The report as one HTML file that loads nothing: styles and a script of ours stand in it, and no other script runs."""
 
-from __future__ import annotations
-
 import json
 import math
 from base64 import b64encode
@@ -83,12 +81,8 @@ def _cell(column: Column, value: Cell | Value, *, first: bool) -> dict[str, obje
     tone = TONES.get(value.style, value.style) if isinstance(value, Cell) else ""
     left = first or column.left
     long = "long" if left and len(text) > 32 else ""
-    return {
-        "text": coded(text),
-        "svg": drawn,
-        "figures": figures(named),
-        "css": " ".join(filter(None, (tone, "left" * left, long))),
-    }
+    css = " ".join(filter(None, (tone, "left" * left, long)))
+    return {"text": coded(text), "svg": drawn, "figures": figures(named), "css": css}
 
 
 def figures(named: Mapping[str, Value] | Value) -> str:

@@ -32,9 +32,7 @@ def counted_at(
 ) -> list[CountResult]:
     """The tower on every point; one that could not be counted says why."""
     name = str(at)
-    job = CountJob(
-        towers=(name,), variants=None, points=tuple(points), profile=profile, cudnn=cudnn, dtype=dtype, keep_going=True
-    )
+    job = CountJob(towers=(name,), points=tuple(points), profile=profile, cudnn=cudnn, dtype=dtype, keep_going=True)
     so_far = run_job(job, folder=at.folder, python=at.python, own_session=own_session)
     return [
         count_result(

@@ -76,14 +76,8 @@ def count_over(
             cell = f"{commits[index].words}: {row.cell}"
             rows.append(row.model_copy(update={"cell": cell, "gates": False}))
     told = f"{done} of {len(commits)} revisions were counted; between two that count alike none was looked at"
-    return Judged(
-        command="count",
-        before=commits[0].words,
-        after=commits[-1].words,
-        rows=tuple(rows),
-        notes=(told,),
-        false_alarms=None,
-    )
+    before, after = commits[0].words, commits[-1].words
+    return Judged(command="count", before=before, after=after, rows=tuple(rows), notes=(told,), false_alarms=None)
 
 
 def _rows(

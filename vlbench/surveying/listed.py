@@ -79,11 +79,8 @@ class ListedPackage(Message):
                 raise UsageError(f"--only {name}: it is left out of the list: {reason}")
             check_choice("--only", self.aliases.get(name, name), self.towers)
         wanted = [self.aliases.get(name, name) for name in names]
-        return [
-            tower.model_copy(update={"name": name})
-            for name, tower in self.towers.items()
-            if not names or name in wanted
-        ]
+        towers = {name: each for name, each in self.towers.items() if not names or name in wanted}
+        return [each.model_copy(update={"name": name}) for name, each in towers.items()]
 
 
 def listed_package(package: str, path: Path | None = None) -> ListedPackage:

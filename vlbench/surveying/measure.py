@@ -112,14 +112,7 @@ class _Ways:
 def _count_of(first: Counts, second: Counts) -> AtlasCount:
     total = second.total
     lines = (
-        AtlasLine(
-            event=site.event,
-            where=site.where,
-            times=site.times,
-            callers=site.callers,
-            flags=site.flags,
-            advice=site.advice,
-        )
+        AtlasLine.model_validate({name: getattr(site, name) for name in AtlasLine.model_fields})
         for site in sites_of(second)
         if site.blocking and not site.allowed
     )

@@ -65,12 +65,8 @@ class TowerSet:
             with torch.random.fork_rng():
                 torch.manual_seed(SEED)  # the same in every process, whatever its factory draws from
                 return SharedTensors(tower.module(self.device, self.dtype).state_dict())
-        config = find_model(tower.model)
-        made = (
-            load_checkpoint(job.weights, config, self.dtype)
-            if job.weights
-            else random_weights(config, job.seed, self.dtype)
-        )
+        config, dtype = find_model(tower.model), self.dtype
+        made = load_checkpoint(job.weights, config, dtype) if job.weights else random_weights(config, job.seed, dtype)
         if self.device.type == "cpu":
             return made
         return SharedTensors({key: tensor.to(self.device) for key, tensor in made.items()})
