@@ -17,7 +17,7 @@ from tests.cli.conftest import Ended, Vlbench
 from tests.cli.gated import commit, make_repository
 from tests.cli.pages import LISTED, PAGES, Command, blocks, commands, not_printed
 from tests.gating.timings import measured
-from tests.implementations.test_checkpoints import full_model
+from tests.implementations.checkpoints import full_model
 from tests.nsys.server import Server
 from tests.nsys.test_take import Stage, database
 from tests.readers.test_readers import VLLM

@@ -11,9 +11,6 @@ from vlbench.implementations.weights import OUTLIER_CHANNELS, SharedTensors, par
 CONFIG = TINY[1]
 families = pytest.mark.parametrize("config", TINY, ids=name_of)
 
-# Strict: it has to go once the defect is mended.
-
-
 # Random weights.
 
 
