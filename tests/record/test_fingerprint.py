@@ -10,27 +10,16 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import vlbench
 from tests.cuda_stand_ins import ANSWERS, OTHER_UUID, UUID, FakeNvml
+from tests.record.records import FINGERPRINT as ON_CPU
 from vlbench.record import fingerprint as module
 from vlbench.record.fingerprint import VARIABLES, Fingerprint, comparable, take_fingerprint
 from vlbench.record.precision import precisions
 
-ON_CPU = Fingerprint(
-    vlbench="0.1.0",
-    revision="0123456789abcdef",
-    dirty=False,
-    python="3.11.7",
-    torch="2.13.0",
-    os="Linux 6.1",
-    cpu="a CPU",
-    cores=2,
-    memory_gb=16.0,
-)
 ON_GPU = ON_CPU.model_copy(
     update={
         "gpu": "NVIDIA H200",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,13 @@ import pytest
 
 import vlbench
 from tests.record.records import CLOSE, KILLED, WRONG, died, group, reference_tower, timed, trial
+from tests.revisions.test_counters import ASKED
 from tests.trial.plans import SCENARIO_FILE
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.record.schema import CellGroup, Row, Trial, VariantTrial
 from vlbench.revisions.checkouts import Revision
-from vlbench.revisions.request import BASE, HEAD, Pair, Request
+from vlbench.revisions.request import BASE, HEAD, Pair
 from vlbench.revisions.times import plans_of, rows_of
 from vlbench.trial.job import Checked, Event, Round, Stages, job_of
 from vlbench.trial.worker import run_job
@@ -119,16 +121,7 @@ def test_both_revisions_of_ours_are_in_the_rounds_of_one_process(tmp_path: Path)
     (tmp_path / "small.toml").write_text(SCENARIO_FILE)
     top = Path(vlbench.__file__).parents[1]
     revisions = [Revision(name, "0" * 40, "tree", top, "") for name in ("main", "HEAD")]
-    request = Request(
-        towers=("qwen2.5-vl-tiny+best",),
-        scenarios=(str(tmp_path / "small.toml"),),
-        device="cpu",
-        dtype="float32",
-        counted_dtype="bfloat16",
-        counters=True,
-        profile="sm_90",
-        exactness="reassociated",
-    )
+    request = replace(ASKED, scenarios=(str(tmp_path / "small.toml"),))
     (plan,) = plans_of(Pair(*revisions), request, request.towers[0])
     names = ["baseline", BASE, HEAD]
     assert [variant.name for variant in plan.variants] == names

@@ -30,7 +30,7 @@ def test_what_is_injected_is_measured(kind: Literal["towers", "seam"], slowed_on
     with cuda():
         run_job(job_of(plan, 0, design.seconds), emitted.append)
     struck = {event.reason for event in emitted if isinstance(event, Struck)}
-    assert struck <= {HIDDEN}  # on a busy machine a call of a seam is too short
+    assert struck <= ({HIDDEN} if kind == "seam" else set())  # on a busy machine a call of a seam is too short
     rounds = [event.seconds for event in emitted if isinstance(event, Round)]
     copy, slow = (median(one[name] for one in rounds) for name in ("copy 1", "+100% 1"))
     assert 1.5 < slow / copy < 3

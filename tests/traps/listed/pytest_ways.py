@@ -5,6 +5,7 @@ from __future__ import annotations
 from subprocess import CompletedProcess
 from typing import Any
 
+from tests.pytest_plugin.test_judged import TAKEN_OUT, UNMARKED
 from tests.traps.traps import BASELINE, Copy, trap
 from vlbench.record.baseline_files import load_baseline, write_baseline
 
@@ -87,15 +88,6 @@ REPLACED = """
 import vlbench.pytest_plugin.gate
 
 vlbench.pytest_plugin.gate.gate = lambda item: ""
-"""
-TAKEN_OUT = """
-def pytest_collection_modifyitems(items):
-    items[:] = [each for each in items if not each.get_closest_marker("vlbench")]
-"""
-UNMARKED = """
-def pytest_collection_modifyitems(items):
-    for each in items:
-        each.own_markers.clear()
 """
 PASSED = """
 import pytest
