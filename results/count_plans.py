@@ -15,12 +15,11 @@ import torch
 from results.count_flags import CHURN, DTYPE, MODEL, PROFILE, Flags, count_deep, grids_of, plans_of
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.profiles import CUDNN
-from vlbench.errors import UsageError
 from vlbench.implementations.optimized import preset_flags
 from vlbench.judging.words import readable_bytes
-from vlbench.record.base import Checksummed, Count, Record, fitting
+from vlbench.record.base import Checksummed, Count, Record, read_intact
 from vlbench.record.files import write_whole
-from vlbench.untrusted.files import Kind, read_json
+from vlbench.untrusted.files import Kind
 from vlbench.version import __version__
 
 SCENARIO = "multi-image"
@@ -106,10 +105,7 @@ def count_all() -> StoredPlans:
 
 def stored_plans() -> StoredPlans:
     """The file. Raises UsageError where it is not there, or was edited or damaged."""
-    found = fitting(StoredPlans, read_json(PATH, STORED), PATH, STORED.remedy)
-    if not found.intact:
-        raise UsageError(f"{PATH}: its checksum does not fit, it was edited or damaged; {STORED.remedy}")
-    return found
+    return read_intact(StoredPlans, PATH, STORED)
 
 
 def plan_table() -> str:

@@ -19,25 +19,22 @@ from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting.scaled import scaled
 from vlbench.counting_device import CountingDevice
-from vlbench.errors import UsageError
 from vlbench.export.held_capture import host_band, hosts_in_words
 from vlbench.export.predicted import band_cell, band_words
 from vlbench.export.sheet import figure
 from vlbench.judging.words import in_three_digits
 from vlbench.kernel_times import board
-from vlbench.predicting.captured import NEAR as NEAR_TIMES
-from vlbench.predicting.captured import HeldHost, Verdict, held_host
+from vlbench.predicting.captured import NEAR as NEAR_TIMES, HeldHost, Verdict, held_host
 from vlbench.predicting.captured_host import MULTIPLES, act_times, apart
 from vlbench.predicting.host import hosts
 from vlbench.predicting.kernels import Kernels
 from vlbench.predicting.predicted import Band, Predicted
 from vlbench.predicting.rows import Simulated, band, row_of, simulated
 from vlbench.predicting.timeline import Step, Stretch, simulate, steps_of, worlds
-from vlbench.record.base import Checksummed, Grid, Record, fitting
+from vlbench.record.base import Checksummed, Grid, Record, read_intact
 from vlbench.record.files import write_whole
 from vlbench.record.sequence import Event, Kind, Operand
 from vlbench.untrusted.files import Kind as FileKind
-from vlbench.untrusted.files import read_json
 from vlbench.version import __version__
 
 PATH = Path(__file__).parent / "predictions" / "published.json"
@@ -259,10 +256,7 @@ def host_gaps(paths: Sequence[Path]) -> Iterator[HeldHost]:
 
 def stored() -> Published:
     """The file. Raises UsageError where it is not there, or was edited or damaged."""
-    found = fitting(Published, read_json(PATH, STORED), PATH, STORED.remedy)
-    if not found.intact:
-        raise UsageError(f"{PATH}: its checksum does not fit, it was edited or damaged; {STORED.remedy}")
-    return found
+    return read_intact(Published, PATH, STORED)
 
 
 def published_table() -> str:

@@ -18,6 +18,7 @@ from vlbench.judging.unpaired import RunFloors, centre, compare_runs
 from vlbench.judging.verdict import Verdict, inaccurate, missing
 from vlbench.judging.words import SECONDS, few
 from vlbench.readers import read
+from vlbench.record.base import gathered
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run
 from vlbench.untrusted.limits import Limit
@@ -173,10 +174,7 @@ def _centre(metrics: list[Metric]) -> float:
 
 
 def _by_conditions(runs: Sequence[Run]) -> dict[Conditions, list[Run]]:
-    groups: dict[Conditions, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(tuple(sorted(run.conditions.items())), []).append(run)
-    return groups
+    return gathered((tuple(sorted(run.conditions.items())), run) for run in runs)
 
 
 def _apart(before: Sequence[Run], after: Sequence[Run]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vlbench.comparing.timed_cells import cell_of, difference
 from vlbench.errors import UsageError
+from vlbench.record.base import gathered
 from vlbench.record.baseline import TimedCell
 from vlbench.record.schema import NO_FLAGS
 
@@ -36,11 +37,8 @@ class Rebuilt:
 
 def rebuild(cells: Iterable[TimedCell]) -> Rebuilt:
     """One plan for all cells that shared their rounds. A cell that cannot be had is gone; the others stay."""
-    groups: dict[tuple[object, ...], list[TimedCell]] = {}
-    for cell in cells:
-        groups.setdefault(_shared(cell), []).append(cell)
     rebuilt = Rebuilt([], [], {})
-    for group in groups.values():
+    for group in gathered((_shared(cell), cell) for cell in cells).values():
         try:
             reference_tower, point = _reference_tower(group[0]), _point(group[0])
         except UsageError as error:

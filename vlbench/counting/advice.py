@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.implementations.optimized.advice import READ_BY_MASK, REPEATS, SCALAR, WHOLE, InCode
+from vlbench.record.base import gathered
 from vlbench.record.counts import Counts
 from vlbench.record.site import Site
 
@@ -93,9 +94,8 @@ def plain(cause: Site) -> str:
 
 def sites_of(counts: Counts) -> tuple[Site, ...]:
     """Every line that waits or copies, the most frequent first, with what removes it."""
-    found: dict[Site, list[Site]] = {}
-    for cause in counts.causes:
-        found.setdefault(cause.model_copy(update={"stage": "", "times": 0, "bytes": 0}), []).append(cause)
+    anywhere = {"stage": "", "times": 0, "bytes": 0}
+    found = gathered((cause.model_copy(update=anywhere), cause) for cause in counts.causes)
     sites = (_site(place, causes) for place, causes in found.items())
     return tuple(sorted(sites, key=lambda site: -site.times))
 

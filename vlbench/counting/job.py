@@ -13,7 +13,7 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.preprocessing import Fed, Images
 from vlbench.process.messages import Message, Refused
 from vlbench.record.at_scale import RowAtScale
-from vlbench.record.base import Grid
+from vlbench.record.base import Grid, gathered
 from vlbench.record.counted import CountedTower
 from vlbench.record.schema import Dtype
 from vlbench.record.work import Work
@@ -153,9 +153,6 @@ EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="e
 
 def by_fed(point: Point, pairs: Iterable[tuple[Point, T]]) -> Iterator[tuple[dict[str, Any], tuple[T, ...]]]:
     """The rows of a point in a group for each kind of grids that they were fed: what tells it from others, its rows."""
-    found: dict[Point, list[T]] = {}
-    for fed, row in pairs:
-        found.setdefault(fed, []).append(row)
-    for fed, rows in found.items():
+    for fed, rows in gathered(pairs).items():
         told = {"scenario": point.scenario, "point": point.label, "grids": fed.grids, "images": fed.images}
         yield told | ({"calls": fed.calls} if fed.calls else {}), tuple(rows)

@@ -28,6 +28,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.preprocessing import Fed, Grid, Preprocessing
 from vlbench.implementations.stage import listen
+from vlbench.record.base import gathered
 from vlbench.record.capturable import KeyCheck
 from vlbench.towers.models import drawn
 from vlbench.towers.resolve import resolve_tower
@@ -86,9 +87,8 @@ def batches_that_share(key: Sequence[str], fed: Fed) -> list[tuple[Batch, Batch]
     """Pairs of batches that share the key and are not the same, each way round; those of another dtype come last."""
     several = dict.fromkeys(fed.grids_of(cells) for cells in CELLS)
     batches = [Batch(grids, torch.float32, fed) for grids in several]
-    groups: dict[tuple[object, ...], list[Batch]] = {}
-    for batch in (*batches, Batch(batches[0].grids, OTHER_DTYPE, fed)):
-        groups.setdefault(tuple(batch.fact(name) for name in key), []).append(batch)
+    batches.append(Batch(batches[0].grids, OTHER_DTYPE, fed))
+    groups = gathered((tuple(batch.fact(name) for name in key), batch) for batch in batches)
     both = [(first, other) for first, *others in groups.values() for other in others]
     pairs = [pair for first, other in both for pair in ((first, other), (other, first))]
     return sorted(pairs, key=lambda pair: pair[0].dtype is not pair[1].dtype)

@@ -1,12 +1,12 @@
 """Learns the operation table from forwards that were both counted and profiled, and checks the counts by them."""
 
 from collections import Counter as Multiset
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vlbench.counting.kernels import modelled
 from vlbench.counting.trace import KindKey, Observed, Work
+from vlbench.record.base import gathered
 from vlbench.record.calibration import Check, Disagreement, Entry
 from vlbench.record.counts import Counts
 from vlbench.record.site import Where
@@ -26,10 +26,7 @@ class Pair:
 
 def learn(observed: Iterable[Observed]) -> tuple[Entry, ...]:
     """The operation table: what the calls of each kind were on the GPU."""
-    kinds: dict[KindKey, list[Work]] = defaultdict(list)
-    for each in observed:
-        for work in filter(Work.is_any, each.calls):
-            kinds[work.kind].append(work)
+    kinds = gathered((work.kind, work) for each in observed for work in filter(Work.is_any, each.calls))
     return tuple(_entry(kind, calls) for kind, calls in sorted(kinds.items()))
 
 

@@ -8,6 +8,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Value, Words, figu
 from vlbench.judging.summary import Summary
 from vlbench.judging.words import in_three_digits, number_of
 from vlbench.record.at_scale import AtScale, PredictedSpan, RowAtScale
+from vlbench.record.base import gathered
 from vlbench.record.counts import Tally
 from vlbench.record.schema import CellGroup
 
@@ -122,8 +123,5 @@ def _paired(predicted: Mapping[str, PredictedSpan], each: Summary) -> Cell:
 
 def _reasons(what: str, failed: Mapping[str, str | None], style: str = "red") -> Iterator[Words]:
     """Reasons, each with the rows that it holds for."""
-    names: dict[str, list[str]] = {}
-    for name, reason in failed.items():
-        if reason:
-            names.setdefault(reason, []).append(name)
+    names = gathered((reason, name) for name, reason in failed.items() if reason)
     yield from (Words(f"{', '.join(of)}: {what}: {reason}", style) for reason, of in names.items())

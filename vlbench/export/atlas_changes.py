@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.record.atlas import Atlas
+from vlbench.record.base import gathered
 from vlbench.surveying.difference import differences
 from vlbench.untrusted.names import LONGEST, markdown, markdown_code
 
@@ -21,9 +22,7 @@ def changes_table(before: Atlas, after: Atlas) -> str:
     step = differences(before, after)
     moved = [row for row in step.rows if row.moves or row.verdict is not Verdict.SAME]
     head = f"**{before.title} to {after.version}**: {len(moved)} of {len(step.rows)} ways are not as they were."
-    alike: dict[tuple[str, str], list[str]] = {}
-    for row in moved:
-        alike.setdefault((_counters(row), _lines(row)), []).append(_cell(row.cell))
+    alike = gathered(((_counters(row), _lines(row)), _cell(row.cell)) for row in moved)
     rows = [f"| {'; '.join(cells)} | {counters} | {lines} |" for (counters, lines), cells in alike.items()]
     table = ["| tower, way | what moved | lines that came or went |", "|---|---|---|", *rows] if rows else []
     return "\n".join([head, "", *table, *([""] if table else []), *_towers(before, after)]).strip()

@@ -12,6 +12,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Valu
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import number_of, readable_bytes
+from vlbench.record.base import gathered
 from vlbench.record.capturable import Blocker, BlockerKind, CapturableGroup, CapturableReport, CapturableRow
 from vlbench.record.site import Where, outside_of_helpers
 
@@ -92,10 +93,7 @@ def _answer(row: CapturableRow) -> Cell:
 
 def _towers(group: CapturableGroup) -> list[list[CapturableRow]]:
     """The rows of each tower: its forward, and that with the plan handed in."""
-    found: dict[str, list[CapturableRow]] = {}
-    for row in group.rows:
-        found.setdefault(row.tower, []).append(row)
-    return list(found.values())
+    return list(gathered((row.tower, row) for row in group.rows).values())
 
 
 def _told(report: CapturableReport, rows: Sequence[CapturableRow]) -> Iterator[Words]:

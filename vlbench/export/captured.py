@@ -14,6 +14,7 @@ from vlbench.nsys.doctor import Check
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.measured import losses_or_doubt, unmeasured
 from vlbench.nsys.report import Report, number
+from vlbench.record.base import gathered
 
 MEDIANS = {"range": "range_ns", "GPU busy": "busy_ns", "GPU idle": "idle_ns", "first launch after": "first_launch_ns"}
 # Said of every process without such events, the launcher included: the tables' own counts tell more.
@@ -186,10 +187,7 @@ def _encoder(report: Report) -> Iterator[Words]:
 
 def _warnings(capture: Capture) -> Iterator[Words]:
     yield from (Words(f"Note: {note}", "yellow") for note in (*capture.notes, *losses_or_doubt(capture)))
-    by_reason: dict[str, list[str]] = {}
-    for name, why in unmeasured(capture).items():
-        by_reason.setdefault(why, []).append(name)
-    for why, names in by_reason.items():
+    for why, names in gathered((why, name) for name, why in unmeasured(capture).items()).items():
         yield Words(f"Not measured: {', '.join(names)} ({why})", "yellow")
     if capture.missing:
         names = [name.removeprefix("CUPTI_ACTIVITY_KIND_").lower() for name in capture.missing]

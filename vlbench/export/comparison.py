@@ -10,6 +10,7 @@ from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import few, in_digits, number_of, percent, time_of
+from vlbench.record.base import gathered
 from vlbench.untrusted.names import line
 
 FEW = 4
@@ -91,10 +92,7 @@ def _moves(moves: Sequence[Move]) -> Table:
 
 def _advised(moves: Sequence[Move]) -> dict[str, str]:
     """What removes counters or operations, with the names of those that it removes."""
-    found: dict[str, list[str]] = {}
-    for move in moves:
-        if move.advice:
-            found.setdefault(move.advice, []).append(wording.move_name(move))
+    found = gathered((move.advice, wording.move_name(move)) for move in moves if move.advice)
     return {advice: ", ".join(names) for advice, names in found.items()}
 
 
@@ -168,10 +166,8 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
     rows, confidence = number_of(len(judged.rows), "row"), f"{100 * floors.confidence:g} %"
     yield table_of("", judged.rows, columns, gap=1)
     yield Words()
-    reasons: dict[tuple[Verdict, str], list[str]] = {}
-    for row in judged.rows:
-        if row.verdict is not Verdict.SAME:
-            reasons.setdefault((row.verdict, row.reason), []).append(row.cell)
+    moved = [row for row in judged.rows if row.verdict is not Verdict.SAME]
+    reasons = gathered(((row.verdict, row.reason), row.cell) for row in moved)
     for verdict, reason in sorted(reasons, key=lambda each: wording.ORDER.index(each[0]))[:REASONS]:
         yield Words(f"{verdict} {few(reasons[verdict, reason], REASONS)}: {reason}", COLOURS[verdict])
     if (more := len(reasons) - REASONS) > 0:

@@ -1,8 +1,9 @@
 """Names that are too long for their column: cut in the middle, and so that two of them never look alike."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
+
+from vlbench.record.base import gathered
 
 GAP = "\N{HORIZONTAL ELLIPSIS}"
 
@@ -44,7 +45,4 @@ def _where_they_differ(names: Sequence[str], width: int) -> dict[str, str]:
 
 def _alike(shown: Iterable[tuple[str, str]]) -> list[list[str]]:
     """The names of which two or more are shown in the same way."""
-    groups = defaultdict(list)
-    for name, text in shown:
-        groups[text].append(name)
-    return [names for names in groups.values() if len(names) > 1]
+    return [names for names in gathered((text, name) for name, text in shown).values() if len(names) > 1]

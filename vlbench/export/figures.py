@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from vlbench.export.sheet import Sheet, Table, Value, row_figures
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import few
+from vlbench.record.base import gathered
 from vlbench.record.directions import Better
 from vlbench.untrusted.names import line
 
@@ -195,7 +196,4 @@ def _wrong(judged: Judged) -> set[str]:
 
 def by_name(figures: Iterable[Figure]) -> dict[str, list[Figure]]:
     """Grouped by measure, in the order of names."""
-    found: dict[str, list[Figure]] = {}
-    for each in figures:
-        found.setdefault(each.name, []).append(each)
-    return dict(sorted(found.items()))
+    return dict(sorted(gathered((each.name, each) for each in figures).items()))

@@ -11,6 +11,7 @@ from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import few, in_three_digits
 from vlbench.kernel_times.look_up import OUTSIDE
 from vlbench.predicting.predicted import Band, Pay, Predicted, PredictedGroup, Prediction, StageTime
+from vlbench.record.base import gathered
 
 LEAST_PAY = 0.01
 """Share of the span from which on something is said to pay."""
@@ -130,11 +131,8 @@ def _with_gpus(
 
 def _said_once(alone: Mapping[str, Sequence[Part]]) -> Iterator[Words]:
     """What is said under the title of each GPU, with the GPUs that it holds of where those are not all."""
-    said: dict[Words, list[str]] = {}
-    for gpu, (_, *parts) in alone.items():
-        for each in (part for part in parts if isinstance(part, Words)):
-            said.setdefault(each, []).append(gpu)
-    for each, gpus in said.items():
+    said = ((each, gpu) for gpu, (_, *parts) in alone.items() for each in parts if isinstance(each, Words))
+    for each, gpus in gathered(said).items():
         yield each if gpus == list(alone) else replace(each, text=f"{', '.join(gpus)}: {each.text}")
 
 

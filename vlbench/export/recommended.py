@@ -7,6 +7,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Word
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import number_of
+from vlbench.record.base import gathered
 from vlbench.record.recommendation import COUNTERS, Compared, FlagFound, Recommendation, Together, Worth
 
 STYLES = {"helps": "green", "hurts": "red", "inaccurate": "bold red", "no effect": "dim", "not told": "dim"}
@@ -121,12 +122,9 @@ def judged_set(found: Recommendation) -> Judged:
 
 def without_figures(flags: tuple[FlagFound, ...]) -> Iterator[Words]:
     """Flags that have no row, together where the reason is one."""
-    told: dict[tuple[str, str], list[str]] = {}
-    for each in flags:
-        if each.by == "-" or (each.by == "counts" and each.why):
-            kind = each.effect if each.by == "-" else "by counts alone"
-            told.setdefault((kind, each.why), []).append(each.flag)
-    for (effect, why), names in told.items():
+    told = [each for each in flags if each.by == "-" or (each.by == "counts" and each.why)]
+    kinds = gathered(((each.effect if each.by == "-" else "by counts alone", each.why), each.flag) for each in told)
+    for (effect, why), names in kinds.items():
         yield Words(f"{effect.capitalize()}: {', '.join(names)}: {why}.", "red" if effect == "inaccurate" else "dim")
 
 

@@ -23,6 +23,7 @@ from vlbench.implementations.config import MODELS
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.process.child import waiting_threads
+from vlbench.record.base import gathered
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.outputs import StoredOutputs
 from vlbench.record.schema import REFERENCE, Dtype
@@ -86,8 +87,9 @@ def check_towers(baselines: Sequence[Baseline], base: str | None = None) -> list
     dtypes = {cell.tower: cell.dtype for each in baselines for cell in each.counted}
     ours = [tower for tower in towers if config_of(tower) is not None and tower not in MODELS]
     own = {(tower, stored) for each in wanted for tower, stored in each.items() if tower not in ours}
+    by_model = gathered((narrow(tower), tower) for tower in ours)
     with waiting_threads(os.cpu_count()) as pool:
-        against_reference = [pool.submit(_check_ours, model, group) for model, group in _by_model(ours).items()]
+        against_reference = [pool.submit(_check_ours, model, group) for model, group in by_model.items()]
         against_stored: dict[tuple[str, StoredOutputs | None], Future[Outcome]] = {
             key: pool.submit(_check_own, *key, base, dtypes[key[0]]) for key in own
         }
@@ -169,13 +171,6 @@ def narrow(tower: str) -> str:
     config = config_of(tower)
     assert config is not None
     return smallest_of(config.family)
-
-
-def _by_model(towers: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for tower in towers:
-        found.setdefault(narrow(tower), []).append(tower)
-    return found
 
 
 def _check_ours(model: str, towers: Sequence[str]) -> dict[str, Outcome]:

@@ -19,6 +19,7 @@ from vlbench.counting.run import Steps, run_job
 from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow
 from vlbench.process.child import waiting_threads
+from vlbench.record.base import gathered
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.schema import Dtype
 
@@ -99,9 +100,7 @@ def recount(
 
 def _batches(cells: Iterable[CountRequest]) -> list[list[CountRequest]]:
     """The cells, put together to all combinations of towers and points, for a job each."""
-    towers: dict[tuple[str, str, str, str], list[CountRequest]] = {}
-    for request in cells:
-        towers.setdefault((request.profile, request.cudnn, request.dtype, request.tower), []).append(request)
+    towers = gathered(((each.profile, each.cudnn, each.dtype, each.tower), each) for each in cells)
     batches: dict[tuple[str, str, str, tuple[Point, ...]], list[CountRequest]] = {}
     for (profile, cudnn, dtype, _), same_tower in towers.items():
         points = tuple(each.point for each in same_tower)

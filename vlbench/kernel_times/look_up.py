@@ -10,6 +10,7 @@ from vlbench.errors import check_choice
 from vlbench.kernel_times.stored import HoldOut, Memory, StoredBoard, What, read_board
 from vlbench.kernel_times.table import ELSE_BEYOND, NotInTablesError, Reading, Table
 from vlbench.kernel_times.time import Time
+from vlbench.record.base import gathered
 from vlbench.record.sequence import itemsize
 
 FOLDER = Path(__file__).parent / "boards"
@@ -57,10 +58,8 @@ class Board:
 
     @cached_property
     def _tables(self) -> dict[tuple[What, str, int], list[Table]]:
-        found: dict[tuple[What, str, int], list[Table]] = {}
-        for each in self.stored.tables:
-            found.setdefault((each.what, each.dtype, each.head_dim), []).append(Table(each, self.stored.sms))
-        return found
+        stored = self.stored
+        return gathered(((each.what, each.dtype, each.head_dim), Table(each, stored.sms)) for each in stored.tables)
 
     @cached_property
     def _errors(self) -> dict[tuple[What, str, int, tuple[str, ...]], HoldOut]:

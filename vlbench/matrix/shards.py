@@ -4,11 +4,11 @@ All trials of a group are of one part, so that no ratio and no vote is between m
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vlbench.errors import IncomparableError, UsageError
+from vlbench.record.base import gathered
 from vlbench.record.fingerprint import Fingerprint, comparable
 from vlbench.record.plan_file import PlanLine
 from vlbench.record.schema import CellGroup, Counts, Results
@@ -41,10 +41,7 @@ def check_parts(named: str, parts: int, groups: int) -> None:
 
 def by_group(lines: Sequence[PlanLine]) -> dict[int, list[PlanLine]]:
     """The lines of each group, by its number."""
-    found: dict[int, list[PlanLine]] = defaultdict(list)
-    for line in lines:
-        found[line.group].append(line)
-    return found
+    return gathered((line.group, line) for line in lines)
 
 
 def check_same_counters(shard: str, one: Results, other: Results) -> None:

@@ -1,7 +1,6 @@
 """A profiler's capture held against the model: its kernels beside the tables, its host beside other captures' hosts."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -20,7 +19,7 @@ from vlbench.predicting.host import AT, ActTimes, Seen, host_times
 from vlbench.predicting.kernels import By, Kernels, Took, unknown
 from vlbench.predicting.pays import MICRO
 from vlbench.predicting.predicted import Band
-from vlbench.record.base import Amount, Checksummed, Count, Record, grid_text
+from vlbench.record.base import Amount, Checksummed, Count, Record, gathered, grid_text
 from vlbench.record.sequence import Event, Kind, Operand, itemsize, product_of
 
 Verdict = Literal["hit", "miss", "not predicted"]
@@ -176,9 +175,7 @@ def held_host(known: ActTimes, seen: Seen) -> HeldHost | None:
 
 def _held_kernels(operators: Sequence[Operator], kernels: Kernels) -> Iterator[HeldKernels]:
     """By operator and shapes, those that took the most first."""
-    alike: dict[tuple[str, tuple[Operand, ...] | None, int | None], list[float]] = defaultdict(list)
-    for each in operators:
-        alike[each.name, each.operands, each.over_bus].append(each.us)
+    alike = gathered(((each.name, each.operands, each.over_bus), each.us) for each in operators)
     for (name, operands, over_bus), us in sorted(alike.items(), key=lambda item: -sum(item[1])):
         took = _took(name, operands, kernels) if over_bus is None else _copied(over_bus, kernels)
         told = not took.why_not

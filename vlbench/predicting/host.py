@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 
 from vlbench.errors import UsageError
-from vlbench.record.base import Amount, Checksummed, Count, Record, fitting
-from vlbench.untrusted.files import Kind, read_json
+from vlbench.record.base import Amount, Checksummed, Count, Record, read_intact
+from vlbench.untrusted.files import Kind
 
 HOSTS = Path(__file__).with_name("hosts.json")
 STORED = Kind("write it anew with `python -m results.host_times CAPTURE...`", ours=True)
@@ -138,10 +138,7 @@ class Host:
 @cache
 def host_times(path: Path = HOSTS) -> HostTimes:
     """The stored figures. Raises UsageError where the file is not there, or was edited or damaged."""
-    found = fitting(HostTimes, read_json(path, STORED), path, STORED.remedy)
-    if not found.intact:
-        raise UsageError(f"{path}: its checksum does not fit, it was edited or damaged; {STORED.remedy}")
-    return found
+    return read_intact(HostTimes, path, STORED)
 
 
 @cache

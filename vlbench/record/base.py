@@ -7,12 +7,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vlbench.errors import UsageError
-from vlbench.untrusted.files import first_fault
+from vlbench.untrusted.files import Kind, first_fault, read_json
 
 _IN_JSON = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 """What JSON has no numbers for is written as these texts."""
@@ -57,6 +58,15 @@ class Record(BaseModel):
 
 
 N = TypeVar("N")
+K = TypeVar("K")
+
+
+def gathered(pairs: Iterable[tuple[K, N]]) -> dict[K, list[N]]:
+    """By the first of each pair all that come second with it, in order."""
+    found: dict[K, list[N]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def twice_in(names: Iterable[N]) -> list[N]:
@@ -118,3 +128,14 @@ class Checksummed(Record):
     def intact(self) -> bool:
         """Is it as it was when its checksum was made?"""
         return self.checksum == digest_of(self, "checksum")
+
+
+C = TypeVar("C", bound=Checksummed)
+
+
+def read_intact(kind: type[C], path: Path, of: Kind) -> C:
+    """The record in a file of ours. Raises UsageError where it is not there, or was edited or damaged."""
+    found = fitting(kind, read_json(path, of), path, of.remedy)
+    if not found.intact:
+        raise UsageError(f"{path}: its checksum does not fit, it was edited or damaged; {of.remedy}")
+    return found

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from vlbench.record.base import Count, Error, Grid, Record
+from vlbench.record.exactness import share
 
 StageKind = Literal["table", "segments", "norm", "product"]
 """Of cos and sin; who attends with whom; a norm, or another step of few roundings; a product, and what follows it."""
@@ -65,13 +66,7 @@ class Stage(Record):
     @property
     def share(self) -> float:
         """How much of what is allowed its error takes, at most."""
-        return max(_share(self.error, self.limit), _share(self.rms, self.rms_limit))
-
-
-def _share(error: float, limit: float) -> float:
-    if error == 0:
-        return 0.0
-    return error / limit if limit and error == error else float("inf")
+        return max(share(self.error, self.limit), share(self.rms, self.rms_limit))
 
 
 class Run(Record):

@@ -23,6 +23,13 @@ def within(error: float | None, limit: float | None) -> bool:
     return error is not None and limit is not None and math.isfinite(error) and error <= limit
 
 
+def share(error: float, limit: float) -> float:
+    """How much of its limit an error takes; infinite for NaN, and for any error where none is allowed."""
+    if error == 0:
+        return 0.0
+    return error / limit if limit and error == error else math.inf
+
+
 class Token(Record):
     """One output token, by where it comes from."""
 

@@ -3,9 +3,8 @@
 from functools import cache
 from typing import Literal
 
-from vlbench.errors import UsageError
-from vlbench.record.base import Checksummed, Count, Record, fitting
-from vlbench.untrusted.files import Kind, read_json
+from vlbench.record.base import Checksummed, Count, Record, read_intact
+from vlbench.untrusted.files import Kind
 from vlbench.version import FOLDER
 
 PATH = FOLDER / "flags" / "counts.json"
@@ -50,7 +49,4 @@ class StoredCounts(Checksummed):
 @cache
 def stored_counts() -> StoredCounts:
     """The shipped file. Raises UsageError where it is not there, or was edited or damaged."""
-    found = fitting(StoredCounts, read_json(PATH, STORED), PATH, STORED.remedy)
-    if not found.intact:
-        raise UsageError(f"{PATH}: its checksum does not fit, it was edited or damaged; {STORED.remedy}")
-    return found
+    return read_intact(StoredCounts, PATH, STORED)

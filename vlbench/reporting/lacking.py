@@ -12,6 +12,7 @@ from vlbench.judging.verdict import Floors
 from vlbench.predicting.captured import HeldCapture
 from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.predicted import Prediction
+from vlbench.record.base import gathered
 from vlbench.record.counted import CountReport
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import CellGroup, Results, Trial
@@ -55,15 +56,11 @@ def _of_results(results: Results) -> Iterator[tuple[str, str]]:
         yield "the rest of the run", why
     for group in results.groups:
         where = title(group)
-        reasons: dict[str, list[str]] = {}
-        for each in summaries(group, Floors()):
-            if each.seconds is None:
-                reasons.setdefault(each.judgement.reason, []).append(each.row.name)
-        for why, names in reasons.items():
+        untimed = [each for each in summaries(group, Floors()) if each.seconds is None]
+        for why, names in gathered((each.judgement.reason, each.row.name) for each in untimed).items():
             yield f"times of {', '.join(names)}: {where}", why
         left_out = {flag: why for row in group.rows for flag, why in row.left_out.items()}
-        reasons = {why: [flag for flag, other in left_out.items() if other == why] for why in left_out.values()}
-        for why, names in reasons.items():
+        for why, names in gathered((why, flag) for flag, why in left_out.items()).items():
             yield f"{', '.join(names)}: {where}", why
         for lost in group.lost:
             yield f"a trial: {where}", lost

@@ -23,9 +23,9 @@ from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.optimized import Exactness
 from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
 from vlbench.implementations.preprocessing import SEVERAL, Fed, Grid, Images
-from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, timed_limit_of, within
+from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, share, timed_limit_of, within
 from vlbench.record.precision import turn_tf32_off
-from vlbench.trial.difference import PutBack, check_dtypes, dtype_name, errors, share
+from vlbench.trial.difference import PutBack, check_dtypes, dtype_name, errors
 from vlbench.trial.finite import first_not_finite, is_finite
 from vlbench.trial.store import Here, Store, kept, poison
 from vlbench.trial.worst import worst_in_images, worst_token

@@ -7,16 +7,10 @@ import torch
 from torch import Tensor
 
 from vlbench.implementations.output import OutputError, Parts, called
+from vlbench.record.exactness import share
 
 PutBack = Callable[[Parts, Parts], Parts]
 """(an output that lacks tokens, the whole one) to the first with what it lacks. Raises OutputError."""
-
-
-def share(error: float, limit: float) -> float:
-    """How much of its limit an error takes; infinite for NaN, and for any error where none is allowed."""
-    if error == 0:
-        return 0.0
-    return error / limit if limit and error == error else math.inf
 
 
 def errors(output: Parts, wanted: Parts) -> dict[str, float]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
+from vlbench.record.base import gathered
 from vlbench.record.exactness import OWN_ERROR_FACTOR
 from vlbench.record.outputs import StoredOutputs
 from vlbench.trial.sketch import LIMITS, PROJECTIONS, shares
@@ -24,9 +25,7 @@ def rougher(stored: StoredOutputs, now: StoredOutputs, counted: str) -> tuple[st
     not, and is not the same bits, may be: cos and sin that are rounded are no further off than all else that is
     rounded. `counted` is the dtype of the counters, of which something has to be known.
     """
-    found: dict[tuple[str, str], list[Sketches]] = {}
-    for dtype, part, sketches in _rounded(stored, now):
-        found.setdefault((dtype, part), []).append(sketches)
+    found = gathered(((dtype, part), sketches) for dtype, part, sketches in _rounded(stored, now))
     wrong, moved = [], []
     for (dtype, part), calls in found.items():
         if all(before == after for before, after, _ in calls):

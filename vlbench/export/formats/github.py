@@ -17,6 +17,7 @@ from vlbench.export.sheet import Sheet
 from vlbench.export.wording import fails, line_in_words, ordered, outcome
 from vlbench.judging.verdict import NO_WORSE, Verdict
 from vlbench.process import git
+from vlbench.record.base import gathered
 from vlbench.untrusted.names import github_message, github_property, line
 
 if TYPE_CHECKING:
@@ -63,10 +64,8 @@ def github_text(sheet: Sheet) -> str:
 
 def annotated(judged: Judged, locate: Locate) -> str:
     """A line for each annotation, at most ten of a level. A line of code that moved in many cells has one."""
-    cells: dict[Annotation, list[str]] = {}
-    for row in ordered(judged):
-        for annotation in _annotations(row, judged, locate):
-            cells.setdefault(annotation, []).append(line(row.cell))
+    rows = ordered(judged)
+    cells = gathered((each, line(row.cell)) for row in rows for each in _annotations(row, judged, locate))
     if not any(row.gates for row in judged.rows):
         cells[
             Annotation("error" if judged.enforced else "warning", f"vlbench {judged.command}: missing", outcome(judged))
