@@ -6,8 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from .checkpoint_preprocessing import CheckpointError as CheckpointError
-from .checkpoint_preprocessing import one_side, read_object, read_preprocessing
+from .checkpoint_preprocessing import CheckpointError as CheckpointError, one_side, read_object, read_preprocessing
 from .config import FAMILIES, MODELS, Activation, ConfigError, Family, VisionConfig
 from .preprocessing import QWEN3, Preprocessing
 

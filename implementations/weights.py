@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .checkpoint_config import CheckpointError as CheckpointError
-from .checkpoint_config import difference
+from .checkpoint_config import CheckpointError as CheckpointError, difference
 from .config import VisionConfig
 
 PREFIXES = ("model.visual.", "visual.")

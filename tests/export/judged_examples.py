@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 
 from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.verdict import Verdict

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vlbench.export.results import card_lines
 from vlbench.record.machine_card import CopyCost, MachineCard

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.export.judged_examples import ANYTHING, TOWER, all_the_same, anything, counted, one_of_everything, timed
 from vlbench.export.wording import (

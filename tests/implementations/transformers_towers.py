@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vlbench.implementations.config import VisionConfig
-from vlbench.implementations.peers.transformers import their_class
-from vlbench.implementations.peers.transformers import their_config as transformers_config
+from vlbench.implementations.peers.transformers import their_class, their_config as transformers_config
 
 __all__ = ["their_output", "transformers_config", "transformers_tower"]
 

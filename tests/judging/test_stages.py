@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.record.records import reference_tower, timed, trial
 from vlbench.judging.stages import named, stage_moves, stage_shares

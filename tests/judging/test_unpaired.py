@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vlbench.judging.unpaired import RunFloors, compare_runs, log_runs
 from vlbench.judging.verdict import Verdict

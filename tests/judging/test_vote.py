@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from vlbench.errors import UsageError
 from vlbench.judging.verdict import Floors, Judgement, Verdict, inaccurate, missing

@@ -6,8 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.kernel_times.boards import BATCHES, LENGTHS, Times, attention, by_work, products
 from vlbench.kernel_times.stored import TimeTable

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.implementations.towers import NARROW, name_of, pixels_of, weights_of
 from vlbench.export.result_tables import STAGES

@@ -4,8 +4,7 @@ from collections import Counter
 from itertools import count
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.profiling.test_clock import Node, trees
 from vlbench.implementations.stage import listen, stage

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.cuda_stand_ins import ANSWERS, OTHER_UUID, UUID, FakeNvml
 from vlbench.record.nvml import HARMLESS, Board, find_board, throttle_check, visible_board

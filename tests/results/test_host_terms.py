@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from results.host_terms import ACTS, PATH, ROWS, STORED, HostTerms, acts_of, fitted, terms_table
-from results.predict_again import CHECKED
-from results.predict_again import PATH as AGAIN
+from results.predict_again import CHECKED, PATH as AGAIN
 from vlbench.export.checked_prediction import held_rows
 from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.host import Act, hosts

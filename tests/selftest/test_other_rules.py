@@ -7,8 +7,7 @@ from statistics import mean
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vlbench.selftest.other_rules import (
     RULES,

@@ -5,8 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vlbench.stats.neighbours import Effects, effects
 from vlbench.stats.paired import paired_ratio

@@ -7,8 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.stats import binom, t
 
 from vlbench.stats.paired import Estimate, median_ratio, paired_ratio, precise_enough, student

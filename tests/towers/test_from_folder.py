@@ -9,8 +9,7 @@ from shutil import copytree, ignore_patterns
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from torch import Tensor, nn
 
 import vlbench.implementations

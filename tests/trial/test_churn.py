@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from vlbench.implementations.preprocessing import Grid, Images, Preprocessing
 from vlbench.trial.churn import JITTER, churn_inputs

@@ -15,8 +15,7 @@ from vlbench.errors import UsageError
 from vlbench.process.messages import Message
 from vlbench.process.parent import Parent
 from vlbench.record.fingerprint import take_fingerprint
-from vlbench.trial import card as card_module
-from vlbench.trial import machine
+from vlbench.trial import card as card_module, machine
 from vlbench.trial.card import take_machine_card
 from vlbench.trial.clock import LONGEST_QUEUE, SHORTEST_QUEUE
 from vlbench.trial.machine import Machine, Wanted, fingerprint_of, machine_of

@@ -4,8 +4,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 from transformers.models.qwen2_vl import image_processing_pil_qwen2_vl as oracle
 from transformers.models.qwen3_vl.video_processing_qwen3_vl import smart_resize as resize_video_theirs
 

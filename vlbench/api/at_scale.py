@@ -12,8 +12,7 @@ from vlbench.implementations.config import MODELS, Family, VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.judging.words import number_of
 from vlbench.matrix.plan import Plan
-from vlbench.predicting.at_scale import GPU as BOARD
-from vlbench.predicting.at_scale import WORKER
+from vlbench.predicting.at_scale import GPU as BOARD, WORKER
 from vlbench.record.at_scale import AtScale
 from vlbench.record.preset_file import is_preset_file
 from vlbench.record.schema import NO_FLAGS

@@ -4,6 +4,8 @@ from vlbench.api import (
     capturing,
     cases,
     counts,
+    fleet as fleets,
+    history as past,
     patching,
     planning,
     predicting,
@@ -17,8 +19,6 @@ from vlbench.api import (
     surveys,
     verdicts,
 )
-from vlbench.api import fleet as fleets
-from vlbench.api import history as past
 from vlbench.api.arguments import in_python
 
 run = in_python(running.run)

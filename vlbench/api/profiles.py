@@ -18,8 +18,7 @@ from vlbench.matrix.plan import Settings, single_plan
 from vlbench.matrix.targets import Target, beside_reference, model_target, tower_targets
 from vlbench.record.destinations import check_folder, check_output, free_output
 from vlbench.trial.job import job_of
-from vlbench.trial.single import InaccurateError as InaccurateError
-from vlbench.trial.single import WarmVariant, check_alone
+from vlbench.trial.single import InaccurateError as InaccurateError, WarmVariant, check_alone
 
 NO_GPU = Words("GPU: not measured.", "dim")
 NO_STAGES = Words("It marks no stages; vlbench.Tower(stages={module: stage}) says which of its modules are one.", "dim")

@@ -9,8 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from vlbench.api.arguments import File, path_of
-from vlbench.api.history import Past
-from vlbench.api.history import history as past
+from vlbench.api.history import Past, history as past
 from vlbench.api.reading import load
 from vlbench.api.results import Predictions, Result, Rows
 from vlbench.errors import UsageError

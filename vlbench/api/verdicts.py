@@ -26,8 +26,7 @@ from vlbench.gating.accuracy import Outcomes, count_and_check
 from vlbench.gating.base import Base, base_of
 from vlbench.gating.report import report, unjudged
 from vlbench.gating.required import Required, by_base, by_manifest
-from vlbench.gating.run import gate as judge_baselines
-from vlbench.gating.run import read_captures
+from vlbench.gating.run import gate as judge_baselines, read_captures
 from vlbench.gating.timed import GateResult, here_for
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.words import number_of, parse_share
@@ -53,8 +52,10 @@ def compare(before: Side, after: Side, *, allow_inconclusive: bool = False) -> V
 
     Counts of one tower each are held against each other whatever the towers are called.
     """
-    from vlbench.comparing.compared import compare as compare_sides  # it imports scipy, which counts do not need
-    from vlbench.comparing.compared import compare_towers
+    from vlbench.comparing.compared import (
+        compare as compare_sides,  # it imports scipy, which counts do not need
+        compare_towers,
+    )
 
     if isinstance(before, Counted) and isinstance(after, Counted):
         names = [list(each.record.names) for each in (before, after)]

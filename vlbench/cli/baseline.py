@@ -175,8 +175,7 @@ def remove(options: ReasonedOptions) -> Sheet:
     from datetime import UTC, datetime
 
     from vlbench.gating.acceptance import named, said
-    from vlbench.gating.manifest import NAME, Removal
-    from vlbench.gating.manifest import remove as strike
+    from vlbench.gating.manifest import NAME, Removal, remove as strike
 
     reason = said("--reason", options.reason, "say why it is no longer judged")
     removal = Removal(file=options.file.name, by=named(options.by), reason=reason, date=datetime.now(UTC))

@@ -7,14 +7,8 @@
 Imports no torch.
 """
 
-from vlbench.implementations.floor import Call as Call
-from vlbench.implementations.floor import Product as Product
-from vlbench.implementations.floor import Work as Work
-from vlbench.implementations.floor import tower_work as tower_work
+from vlbench.implementations.floor import Call as Call, Product as Product, Work as Work, tower_work as tower_work
 from vlbench.kernel_times.floors import floor as floor
-from vlbench.kernel_times.look_up import Board as Board
-from vlbench.kernel_times.look_up import board as board
-from vlbench.kernel_times.look_up import boards as boards
+from vlbench.kernel_times.look_up import Board as Board, board as board, boards as boards
 from vlbench.kernel_times.table import NotInTablesError as NotInTablesError
-from vlbench.kernel_times.time import Row as Row
-from vlbench.kernel_times.time import Time as Time
+from vlbench.kernel_times.time import Row as Row, Time as Time

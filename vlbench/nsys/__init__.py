@@ -15,10 +15,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlbench.nsys.activity import api_table as api_table
-    from vlbench.nsys.activity import kernel_table as kernel_table
-    from vlbench.nsys.activity import memcpy_table as memcpy_table
-    from vlbench.nsys.activity import sync_table as sync_table
+    from vlbench.nsys.activity import (
+        api_table as api_table,
+        kernel_table as kernel_table,
+        memcpy_table as memcpy_table,
+        sync_table as sync_table,
+    )
     from vlbench.nsys.advice import advise as advise
     from vlbench.nsys.compare import diff as diff
     from vlbench.nsys.encoder import find_forwards as find_forwards
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from vlbench.nsys.perfetto import write_trace as write_trace
     from vlbench.nsys.projection import project as project
     from vlbench.nsys.read import load as load
-    from vlbench.nsys.summary import coverage as coverage
-    from vlbench.nsys.summary import per_iteration as per_iteration
-    from vlbench.nsys.summary import per_range as per_range
-    from vlbench.nsys.summary import stability as stability
+    from vlbench.nsys.summary import (
+        coverage as coverage,
+        per_iteration as per_iteration,
+        per_range as per_range,
+        stability as stability,
+    )
 
 _HOME = {
     **dict.fromkeys(("api_table", "kernel_table", "memcpy_table", "sync_table"), "activity"),

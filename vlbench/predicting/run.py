@@ -8,8 +8,7 @@ from vlbench.counting.job import CountJob, Finished, Planned, Point, by_fed
 from vlbench.counting.run import Steps
 from vlbench.counting_device.profiles import CUDNN, known_gpu, profile
 from vlbench.errors import UsageError, check_choice
-from vlbench.kernel_times import board
-from vlbench.kernel_times import boards as known_boards
+from vlbench.kernel_times import board, boards as known_boards
 from vlbench.kernel_times.stored import StoredBoard
 from vlbench.predicting.host import host_times
 from vlbench.predicting.job import EVENTS, Foretold, PredictJob

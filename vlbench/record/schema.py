@@ -15,16 +15,9 @@ from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, check_
 from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
-from vlbench.record.rows import NO_FLAGS as NO_FLAGS
-from vlbench.record.rows import REFERENCE as REFERENCE
-from vlbench.record.rows import Row as Row
-from vlbench.record.rows import SlowedOn as SlowedOn
+from vlbench.record.rows import NO_FLAGS as NO_FLAGS, REFERENCE as REFERENCE, Row as Row, SlowedOn as SlowedOn
 from vlbench.record.shards import ShardRun
-from vlbench.record.timing import Counts as Counts
-from vlbench.record.timing import Load as Load
-from vlbench.record.timing import StageTimes
-from vlbench.record.timing import State as State
-from vlbench.record.timing import Timing as Timing
+from vlbench.record.timing import Counts as Counts, Load as Load, StageTimes, State as State, Timing as Timing
 
 SCHEMA_VERSION: Literal[3] = 3
 

@@ -15,8 +15,7 @@ from vlbench.record.schema import CellGroup, Trial
 from vlbench.trial.briefly import Checks
 from vlbench.trial.job import EVENTS, LAST_CALL, Estimated, Event, Finished, Job, job_of
 from vlbench.trial.limits import Limits
-from vlbench.trial.progress import Progress as Progress
-from vlbench.trial.progress import record
+from vlbench.trial.progress import Progress as Progress, record
 
 COMPILED = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 """What is compiled is compiled anew: a cache on disk would make the first call look cheap in every trial but one."""

@@ -6,8 +6,7 @@ Plain arithmetic, so that grids can be known without touching a pixel.
 import math
 
 from vlbench.errors import UsageError
-from vlbench.implementations.preprocessing import HUB_MAX_PIXELS as HUB_MAX_PIXELS
-from vlbench.implementations.preprocessing import Grid, Preprocessing
+from vlbench.implementations.preprocessing import HUB_MAX_PIXELS as HUB_MAX_PIXELS, Grid, Preprocessing
 
 CLASS_MAX_PIXELS = 1280 * 28 * 28
 """`max_pixels` of the transformers image processor class when no file says otherwise: 1,003,520."""

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.implementations.execution.test_graphs import graphs_of
 from tests.implementations.execution.test_keys import EQUAL_TOKENS

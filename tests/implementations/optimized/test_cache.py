@@ -3,8 +3,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from torch import Tensor
 
 from vlbench.implementations.optimized.cache import ByteCache

@@ -23,9 +23,9 @@ from tests.implementations.towers import (
     name_of,
     pixels_of,
     relative_error,
+    run as run_on_the_host,
     weights_of,
 )
-from tests.implementations.towers import run as run_on_the_host
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig

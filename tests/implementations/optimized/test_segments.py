@@ -4,8 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.implementations.grids import Batch, batches
 from tests.implementations.optimized.plans import plan_of, tower_for

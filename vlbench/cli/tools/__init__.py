@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from vlbench.api.arguments import argument_words, in_python
 from vlbench.cli.count import CountOptions
-from vlbench.cli.judge import DiffOptions
-from vlbench.cli.judge import Options as JudgeOptions
+from vlbench.cli.judge import DiffOptions, Options as JudgeOptions
 from vlbench.cli.options import CommandOptions, Texts, parameters_of
 from vlbench.cli.predict import PredictOptions
 from vlbench.errors import UsageError

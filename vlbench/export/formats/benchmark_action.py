@@ -6,8 +6,7 @@ A list has one direction, so there is a file for each. https://github.com/benchm
 import json
 from functools import partial
 
-from vlbench.export.figures import Figure, figures_of
-from vlbench.export.figures import left_out as not_a_figure
+from vlbench.export.figures import Figure, figures_of, left_out as not_a_figure
 from vlbench.export.registry import exporter
 from vlbench.export.sheet import Sheet
 from vlbench.record.directions import Better
