@@ -149,8 +149,8 @@ def gate_sentence(kept: Path) -> str:
     blind = [run for run in found.runs if any(share > usual for share in run.visible)]
     return "\n".join(
         (
-            f"`{found.command}`, {len(found.runs)} times over code that did not change, on {found.fingerprint.cpu} with"
-            f" {found.fingerprint.cores} cores",
+            f"`{found.command}`, {len(found.runs)} times",
+            f"over code that did not change, on {found.fingerprint.cpu} with {found.fingerprint.cores} cores",
             f"([every verdict](../results/gate/{kept.name})):",
             f"{in_words(found.runs)}.",
             f"In all, {tally(found.runs, 'gate runs')}.",
