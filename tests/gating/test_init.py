@@ -194,6 +194,15 @@ def test_a_test_beside_the_settings_of_pytest_is_collected(place: Place) -> None
     assert place.uncollected().endswith('testpaths of pyproject.toml leave it out; add "tests" there')
 
 
+@pytest.mark.parametrize(
+    ("name", "table"), [("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")]
+)
+def test_settings_of_pytest_are_looked_for_where_pytest_does(place: Place, name: str, table: str) -> None:
+    (place.folder / "pyproject.toml").write_text("[project]\n")
+    (place.top / name).write_text(f"[{table}]\ntestpaths = tests\n")
+    assert place.uncollected().endswith(f'testpaths of ../../{name} leave it out; add "services/vision/tests" there')
+
+
 def test_what_git_ignores_is_named(place: Place) -> None:
     (place.top / ".gitignore").write_text("results/\n")
     baseline = baseline_for("toy:Tower")

@@ -41,6 +41,7 @@ from vlbench.nsys import diff, load
 from vlbench.nsys.frames import Capture
 from vlbench.readers import READERS, read
 from vlbench.record.calibration import read_calibration
+from vlbench.untrusted.pytest_settings import pytest_settings
 from vlbench.version import FOLDER
 from vlbench.workload.library import load_scenario, shipped_folder
 from vlbench.workload.mix import read_distribution
@@ -171,6 +172,10 @@ def sources(folder: Path) -> dict[str, Source]:
         "manifest": Source(NAME, as_json(manifest), lambda path: read_manifest(path.parent)),
         "project": Source(
             "pyproject.toml", project, lambda path: defaults(path.parent), of_lines, "api/defaults.PROJECT"
+        ),
+        "settings": Source(
+            "setup.cfg", b"[tool:pytest]\ntestpaths =\n    tests\n    more\n",
+            lambda path: pytest_settings(path.parent), of_lines, "untrusted/pytest_settings.SETTINGS",
         ),
         "config": Source(
             "config.json", as_json(config), checkpoint(lambda path: read_config(path.parent)),

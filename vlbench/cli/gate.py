@@ -97,6 +97,7 @@ def init(options: InitOptions) -> Sheet:
 
     place, file = Place.here(), baseline_for(options.tower, Path(relpath(defaults().baselines)))
     place.refuse(file, version("torch"))
+    uncollected = place.uncollected()
     peers = ":" in options.tower and not is_foreign(options.tower)
     installed = installs(place.folder, place.top, "[peers]" if peers else "")
     made = saved(SaveOptions(file=file, **vars(options) | {"tower": [options.tower]}))
@@ -112,7 +113,7 @@ def init(options: InitOptions) -> Sheet:
     ]
     if unwanted:
         told.insert(-1, f"{unwanted}: keeps what a failed gate proposes, *{PROPOSED}, out of commits")
-    if uncollected := place.uncollected():
+    if uncollected:
         told.append(uncollected)
     if new and installed.only_here:
         told.append(

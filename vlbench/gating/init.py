@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.gating.installs import PROJECT, Installs
+from vlbench.gating.installs import Installs
 from vlbench.process.git import git, git_lines
 from vlbench.record.baseline_files import FOLDER, PROPOSED, proposal_path
 from vlbench.record.destinations import NAME_MAX, check_folder, claim
-from vlbench.untrusted.files import read_toml
+from vlbench.untrusted.pytest_settings import pytest_settings
 
 WORKFLOWS = Path(".github/workflows")
 
@@ -57,19 +56,14 @@ class Place:
         return Path(f"tests/test_vlbench{_suffix(self.inside, '_')}.py")
 
     def uncollected(self) -> str:
-        """What is to be told where the `testpaths` of the project's pyproject.toml leave the test out; else ""."""
-        around = (each for each in (self.folder, *self.folder.parents) if each.is_relative_to(self.top))
-        project = next((each / "pyproject.toml" for each in around if (each / "pyproject.toml").is_file()), None)
-        found: Any = read_toml(project, PROJECT) if project else {}
-        for key in ("tool", "pytest", "ini_options", "testpaths"):
-            found = found.get(key) if isinstance(found, dict) else None
-        paths = found.split() if isinstance(found, str) else found
-        if project is None or not isinstance(paths, list) or not paths:
+        """What is to be told where the `testpaths` of pytest leave the test out; else "". Raises UsageError."""
+        found = pytest_settings(self.folder)
+        if found is None or not found.path.is_relative_to(self.top) or not (paths := found.words("testpaths")):
             return ""
-        test = Path(os.path.relpath(self.folder / self.test, project.parent))
-        if any(fnmatch(str(each), os.path.normpath(str(path))) for each in (test, *test.parents) for path in paths):
+        test = Path(os.path.relpath(self.folder / self.test, found.path.parent))
+        if any(fnmatch(str(each), os.path.normpath(path)) for each in (test, *test.parents) for path in paths):
             return ""
-        seen = Path(os.path.relpath(project, self.folder))
+        seen = Path(os.path.relpath(found.path, self.folder))
         return (
             f'{self.test}: pytest does not collect it, for testpaths of {seen} leave it out; add "{test.parent}" there'
         )

@@ -25,6 +25,7 @@ from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.models import drawn
 from vlbench.towers.modules import ROOTS
 from vlbench.towers.tower import Tower
+from vlbench.untrusted.pytest_settings import python_path
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -63,11 +64,15 @@ def tower_in_folder(text: str) -> TowerInFolder | None:
     return TowerInFolder(resolved(Path(match["folder"]), match["folder"]), match["tower"])
 
 
+def _roots(folder: Path) -> list[Path]:
+    """Where a folder keeps its packages: by custom, and by what it tells pytest."""
+    return [*(folder / root for root in ROOTS), *(each for each in python_path(folder) if each.is_relative_to(folder))]
+
+
 def import_root(folder: Path, module: str) -> Path | None:
-    """Which of a folder's customary roots holds the top of `module`, None if none does."""
+    """Which of a folder's roots holds the top of `module`, None if none does."""
     top = module.partition(".")[0]
-    roots = [folder / root for root in ROOTS]
-    return next((root for root in roots if (root / top).is_dir() or (root / f"{top}.py").is_file()), None)
+    return next((root for root in _roots(folder) if (root / top).is_dir() or (root / f"{top}.py").is_file()), None)
 
 
 def prefer(folder: Path, module: str) -> None:
@@ -77,7 +82,7 @@ def prefer(folder: Path, module: str) -> None:
         raise UsageError(f"{folder} has no package {top!r}; name a module that is there")
     if (other := sys.modules.get(top)) and not comes_from(other, folder):
         raise UsageError(f"{top} is already imported from elsewhere; two of one name need a process each")
-    roots = [str(folder / root) for root in ROOTS if (folder / root).is_dir()]
+    roots = [str(root) for root in _roots(folder) if root.is_dir()]
     sys.path[:] = [*roots, *(path for path in sys.path if path not in roots)]
     importlib.invalidate_caches()
 

@@ -23,11 +23,14 @@ ELSEWHERE = "call vlbench in the folder that holds it, or install it"
 def look_here() -> None:
     """From now on modules of the current folder and of the project around it are found, after installed ones.
 
-    Where a project keeps its packages in a folder of their own, such as `src`, they are found there.
+    Where a project keeps its packages in a folder of their own, such as `src`, they are found there, and where pytest
+    finds them.
     """
+    from vlbench.untrusted.pytest_settings import python_path  # completing a name needs none
+
     here = Path.cwd()
     project = next((each for each in here.parents if (each / "pyproject.toml").is_file()), here)
-    for place in (folder / root for root in ROOTS for folder in (here, project)):
+    for place in (*(folder / root for root in ROOTS for folder in (here, project)), *python_path(here)):
         known = str(place) in sys.path or (place == here and "" in sys.path)
         if not known and place.is_dir():  # [tool.vlbench] may name a tower of the project, from wherever in it
             sys.path.append(str(place))  # last: a stray typing_extensions.py must not stand in for the installed one

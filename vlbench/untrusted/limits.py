@@ -11,6 +11,7 @@ class Limit(Enum):
     """Each is (most, of what). They are far above honest use, and bound the time and memory that a small file costs."""
 
     SCENARIO = (32 * KB, "bytes of a scenario, or of the distribution of a mix")
+    SETTINGS = (MB, "bytes of the settings of pytest")
     POINTS = (200, "points of a scenario's sweeps")
     ITEMS = (65_536, "pictures and videos of one point of a scenario")
     PATCHES = (4_194_304, "patches of one point of a scenario")
