@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,8 @@ def test_the_cpu_table_is_laid_over_the_rest(own: Path) -> None:
 
 def test_items_on_a_cpu_take_the_place_of_a_mix(own: Path) -> None:
     mix = '[mix]\nrequests = 1\ntoken_budget = 9\ndistribution = "d.json"\n'
+    distribution = {"credit": "c", "image_count": {"1": 1}, "image_tokens": {"6": 1}}
+    (own.parent / "d.json").write_text(json.dumps(distribution))
     own.write_text(HEAD + mix + '[cpu]\nwhy = "Slow."\n[[cpu.item]]\nsize = "56x56"\n')
     (cpu,), (cuda,) = (load_scenario(str(own)).points(kind) for kind in ("cpu", "cuda"))
     assert cpu.mix is None
@@ -101,6 +104,7 @@ def test_items_on_a_cpu_take_the_place_of_a_mix(own: Path) -> None:
         ('[[item]]\nsize = "56x84"\n[cpu]\nlimit = 5000\n', r"cpu\.why is missing; add it: One sentence"),
         ('[[item]]\nsize = "56x84"\n[cpu]\nwhy = "w"\ntitle = "t"\n', r"cpu\.title is not a field"),
         ('why = "w"\n[[item]]\nsize = "56x84"\n', "why is not a field"),
+        ('[[item]]\nsize = "56x84"\n[cpu]\nwhy = "a\\nb"\n', r"cpu\.why: must be one line of printable characters"),
         ("[[item]\n", "is not TOML"),
     ],
 )
@@ -115,6 +119,20 @@ def test_a_wrong_file_is_answered_with_one_sentence(own: Path, text: str, senten
 def test_a_missing_title_is_asked_for(own: Path) -> None:
     own.write_text('stands_for = "s"\n[[item]]\nsize = "56x84"\n')
     with pytest.raises(UsageError, match="title is missing; add it: One line that says what is fed in"):
+        load_scenario(str(own))
+
+
+@pytest.mark.parametrize("title", [r"\u001b[2J", r"two\nlines", ""])
+def test_a_title_that_is_no_line_of_print_is_refused(own: Path, title: str) -> None:
+    own.write_text(f'title = "{title}"\nstands_for = "s"\n[[item]]\nsize = "56x84"\n')
+    with pytest.raises(UsageError, match=r"own\.toml: title: (must be one line of printable|.*at least 1) character"):
+        load_scenario(str(own))
+
+
+@pytest.mark.parametrize("distribution", ["../../../../../../../../etc/passwd", "../gone.json", "own.toml"])
+def test_a_distribution_that_is_none_is_told_before_anything_draws_from_it(own: Path, distribution: str) -> None:
+    own.write_text(HEAD + f'[mix]\nrequests = 1\ntoken_budget = 9\ndistribution = "{distribution}"\n')
+    with pytest.raises(UsageError, match=r"(is not JSON|cannot be read) .*; name a JSON file in mix\.distribution"):
         load_scenario(str(own))
 
 

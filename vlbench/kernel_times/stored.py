@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from vlbench.errors import UsageError
-from vlbench.record.base import Checksummed, Record, check_once, fitting
+from vlbench.record.base import Checksummed, Record, check_once, fitting, printable_line
 from vlbench.untrusted.files import Kind, parse_json, read_bytes, unpacked
 from vlbench.untrusted.limits import Limit
 
@@ -15,12 +15,6 @@ BOARD = Kind("give a board's name, or a file of its form", broken="{path}: not a
 LEAST_SHARE = 0.1
 """Of what the board's shortest kernel takes: no other time of it is below that."""
 GZIP = b"\x1f\x8b"
-
-
-def _one_line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be one line of printable characters")
-    return text
 
 
 # Bounds are far beyond any GPU, and such that nothing that is computed of these figures overflows.
@@ -34,7 +28,7 @@ Log = Annotated[float, Field(ge=-10, le=10)]
 Factor = Annotated[float, Field(ge=1e-3, le=1e4)]
 Size = Annotated[int, Field(ge=1, le=1 << 40)]
 Number = Annotated[int, Field(ge=0, le=1 << 50)]
-Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
+Line = Annotated[str, Field(max_length=300), AfterValidator(printable_line)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Letters, digits, dots, dashes and underscores."""
 What = Literal["product", "attention"]

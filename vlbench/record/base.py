@@ -74,6 +74,13 @@ def twice_in(names: Iterable[N]) -> list[N]:
     return [name for name, times in Counter(names).items() if times > 1]
 
 
+def printable_line(text: str) -> str:
+    """The text. Raises ValueError where it holds what ends a line, or what a terminal would obey."""
+    if not text.isprintable():
+        raise ValueError("must be one line of printable characters")
+    return text
+
+
 def check_once(what: str, names: Iterable[object]) -> None:
     """Raises ValueError for the first name that is there more than once; `what` says of what it is the name."""
     for name in twice_in(names):

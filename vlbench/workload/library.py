@@ -12,6 +12,7 @@ from vlbench.errors import UsageError
 from vlbench.traffic.trace import is_trace
 from vlbench.untrusted.files import Kind, read_toml
 from vlbench.untrusted.limits import Limit
+from vlbench.workload.mix import read_distribution
 from vlbench.workload.scenario import CpuTable, Item, ScenarioFile, ScenarioPoint, complaint
 from vlbench.workload.sweep import Table, unroll
 
@@ -110,6 +111,8 @@ def load_scenario(name_or_path: str) -> Scenario:
             raise UsageError(f"{path}: cpu has to be a table; write it as [cpu]")
         smaller = _unroll(path, _lay_over(table, cpu), CpuTable, "cpu.")
         on_cpu = tuple(_point(path, label, feed, feed.why) for label, feed in smaller)
+    for distribution in dict.fromkeys(point.mix.distribution for point in (*on_cuda, *on_cpu) if point.mix):
+        read_distribution(distribution)  # a wrong one is told before anything draws from it
     head = main[0][1]
     return Scenario(path.stem, head.title, head.stands_for, path.resolve(), on_cuda, on_cpu)
 

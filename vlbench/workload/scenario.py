@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError
-from vlbench.record.base import Grid, Record
+from vlbench.record.base import Grid, Record, printable_line
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.resize import CLASS_MAX_PIXELS, HUB_MAX_PIXELS, check_aspect
 from vlbench.workload.sweep import dotted
@@ -17,6 +17,7 @@ PIXEL_LIMITS = {"hub": HUB_MAX_PIXELS, "1M": CLASS_MAX_PIXELS}
 LARGEST_PICTURE = 178_956_970
 """Pixels above which Pillow takes a file for a decompression bomb."""
 PIXELS_PER_PATCH = 14 * 14
+Line = Annotated[str, Field(min_length=1), AfterValidator(printable_line)]
 
 
 def parse_pair(text: str) -> tuple[int, int]:
@@ -139,16 +140,16 @@ class ScenarioPoint(_Feed):
 class ScenarioFile(_Feed):
     """A scenario file without its [cpu] table, once its sweeps are unrolled."""
 
-    title: str = Field(min_length=1)
+    title: Line
     """One line that says what is fed in."""
-    stands_for: str = Field(min_length=1)
+    stands_for: Line
     """One line that says which use in production it stands for."""
 
 
 class CpuTable(_Feed):
     """The [cpu] table laid over what the file feeds in, so that a run on a CPU ends in seconds."""
 
-    why: str = Field(min_length=1)
+    why: Line
     """One sentence that says why it is smaller on a CPU; it is printed."""
 
 
