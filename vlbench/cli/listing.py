@@ -61,6 +61,8 @@ def list_things(options: ListOptions) -> Sheet:
         last = "Each with its counters, its needs and its code: vlbench explain FLAG"
     if what == "presets" and not wide:
         narrow = replace(narrow, lines=list(_names_alone(narrow)))
+    if NOT_AT_80 & rows[0].keys():
+        whole = replace(whole, lines=list(_names_alone(whole)))
     own = {"json": lambda: json.dumps(rows, indent=1)}
     return Sheet(f"vlbench list {what}", [whole], view=[whole if wide else narrow], own=own, last=last)
 
