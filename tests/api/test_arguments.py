@@ -74,6 +74,27 @@ def test_an_argument_of_the_wrong_kind_gets_one_sentence(call: Callable[[], obje
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        ("run(variants='best')", "variants: vlbench.run takes no such argument; did you mean variant?"),
+        ("load('a', zzz=1)", "zzz: vlbench.load takes no such argument; it takes path"),
+        ("compare('a')", "vlbench.compare: missing a required argument: 'after'; see help(vlbench.compare)"),
+        ("run('a', 'b')", "vlbench.run: too many positional arguments; see help(vlbench.run)"),
+        ("run(weights=3)", "weights: 3 is neither a path nor a list of paths; give one of them"),
+        ("run(images=['a', 3])", "images: ['a', 3] is neither a path nor a list of paths; give one of them"),
+        ("run(tower=[3])", 'tower: [3] is neither a tower nor a list of towers; give "package.module:factory"'),
+        ("run(resume='yes')", "resume: 'yes' is neither True nor False; give one"),
+        ("run(device=None)", "device: None is no text; give one"),
+        ("count(cudnn=9)", "cudnn: 9 is no text; give one"),
+    ],
+)
+def test_what_a_function_does_not_take_is_told(call: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        eval(f"vlbench.{call}")
+    assert str(caught.value) == sentence
+
+
 @pytest.mark.parametrize("revision", ["base", "head"])
 def test_a_revision_is_refused_beside_an_interpreter(revision: str) -> None:
     with pytest.raises(vlbench.UsageError, match=f"^{revision} says nothing beside python; leave it out$"):

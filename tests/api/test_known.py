@@ -1,4 +1,4 @@
-"""A name that nothing has is refused at once, by every command alike: nothing heavy is imported for it."""
+"""A name that nothing has is refused at once, by every command and function alike: nothing heavy is imported for it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_main import reported
-from vlbench.cli.known import refuse_unknown
+from vlbench.api.known import as_known
 from vlbench.errors import UsageError
+from vlbench.towers.from_folder import import_root
 from vlbench.towers.modules import check_factory, module_meant
 from vlbench.towers.resolve import find_factory, resolve_tower
 
@@ -35,6 +36,28 @@ BY_COMMAND = {
     "run --preset gone.toml": "gone.toml: no such file; write one with `vlbench recommend --out FILE.toml`",
     "count --tower qwen2.5-vl-7b+gone.toml": "gone.toml: no such file; write one with `vlbench recommend",
     "simulate --model qwen2.5-vl-7bb": f"--model: {MODEL}",
+    "run --weights gone": "--weights gone: not a folder; give the folder that holds the .safetensors files",
+    "verify --weights mine.toml": "--weights mine.toml: not a folder",
+    "run --images gone.jpg": "gone.jpg does not exist; give the path of a picture",
+    "run --plan gone.jsonl": "gone.jsonl: no such file; print one with `vlbench plan --out gone.jsonl`",
+    "run --against gone.json": "gone.json: no such file; write one with `vlbench run --out gone.json`",
+    "plan gone.toml": "gone.toml: no such file; give a file with options of `vlbench plan`",
+    "fleet gone.jsonl --ray local": "gone.jsonl: no such file; print one",
+    "predict --gpu gone.json": "gone.json: no such file; give a board's name, or a file of its form",
+    "predict --capture gone.json": "gone.json: no such file; give an .sqlite or .nsys-rep capture",
+    "nsys report gone.json": "gone.json: no such file; give an .sqlite or .nsys-rep capture",
+    "nsys diff gone.json mine.toml": "gone.json: no such file; give an .sqlite or .nsys-rep capture",
+    "atlas --against gone.json": "gone.json: no such file; write one with `vlbench atlas --out gone.json`",
+    "baseline save a.json --reason a --results gone.json": "gone.json: no such file; write one with `vlbench run",
+    "self-test --from gone.json": "gone.json: no such file; write one with `vlbench run --out gone.json`",
+    "run --dtype int8": "--dtype: 'int8' is not one of float32, bfloat16, float16",
+    "run --device tpu": "--device: 'tpu' is not one of auto, cpu, cuda",
+    "run --state hot": "--state: 'hot' is not one of ",
+    "run --ablate all": "--ablate: 'all' is not one of ",
+    "ab . . --exactness roughly": "--exactness: 'roughly' is not one of bit-exact, ulp, reassociated",
+    "merge gone.json --expect gone.jsonl": "gone.jsonl: no such file; print one with `vlbench plan",
+    "recommend --grid 36x36": "--grid: '36x36' must be FRAMESxROWSxCOLUMNS in patches, such as 1x36x36",
+    "predict --cudnn 8": "--cudnn 8: no version of cuDNN 9; write it as 9.19 or 9.15.1",
 }
 REFUSED = [
     ("tower", "acme_vit.py", HERE.replace("'acme_vit'", "'acme_vit.py'")),
@@ -70,7 +93,9 @@ ALLOWED = [
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, in which a tower lies."""
     (tmp_path / "acme_vit.py").write_text("import torch\nclass Tower: ...\ndef make(): ...\ndef _own(): ...\n")
-    (tmp_path / "mine.toml").touch()
+    for name in ("mine.toml", "mine.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "qwen9").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -86,9 +111,9 @@ for each in {list(BY_COMMAND)!r}:
         with redirect_stderr(sys.stdout):
             main()
     except SystemExit as end:
-        assert end.code == 2, each
+        assert end.code == (6 if each.startswith("atlas") else 2), each
 """)
-    assert set(ast.literal_eval(loaded)) <= {"rich.console", "pydantic", "numpy"}
+    assert set(ast.literal_eval(loaded)) <= {"rich.console", "pydantic", "numpy", "pandas", "PIL"}
     for (command, words), line in zip(BY_COMMAND.items(), told, strict=True):
         assert line.startswith("error: "), command
         assert words in line, command
@@ -97,13 +122,56 @@ for each in {list(BY_COMMAND)!r}:
 @pytest.mark.parametrize(("name", "text", "words"), REFUSED)
 def test_what_is_nearest_is_named(here: Path, name: str, text: str, words: str) -> None:
     with pytest.raises(UsageError) as refused:
-        refuse_unknown({name: [text]})
+        as_known({name: [text]})
     assert words in str(refused.value)
 
 
 @pytest.mark.parametrize("given", ALLOWED)
 def test_what_may_be_is_not_refused(here: Path, given: dict[str, object]) -> None:
-    refuse_unknown(given)
+    as_known(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "known"),
+    [
+        ("gpu", ["H100", "h200.json"], ["h100", "h200.json"]),
+        ("gpu", "SM_90", "sm_90"),
+        ("model", "Qwen2.5-VL-7B", "qwen2.5-vl-7b"),
+        ("scenario", ["Multi-Image", "PROMPT-TEXT"], ["multi-image", "prompt-text"]),
+        ("variant", ("Best+ROPE-CACHE", "HF-SDPA", "Baseline"), ("best+rope-cache", "hf-sdpa", "baseline")),
+        ("variant", "acme_vit:Tower", "acme_vit:Tower"),
+        ("tower", "hf:Qwen2-VL-2B", "hf:qwen2-vl-2b"),
+        ("tower", "Qwen2.5-VL-7B+Best+mine.toml", "qwen2.5-vl-7b+best+mine.toml"),
+        ("tower", "at:../Before:qwen2.5-vl-7b+best", "at:../Before:qwen2.5-vl-7b+best"),
+        ("diff", ("BASELINE", "Best"), ("baseline", "best")),
+        ("dtype", "BFloat16", "bfloat16"),
+        ("seam", ["ROPE"], ["rope"]),
+        ("metric", "Median_*", "Median_*"),
+    ],
+)
+def test_a_name_is_taken_in_any_case(here: Path, name: str, given: object, known: object) -> None:
+    (here / "h200.json").touch()
+    assert as_known({name: given, "threads": 1}) == {name: known, "threads": 1}
+
+
+def test_a_name_that_is_two_in_other_cases_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlbench.api.known.names", lambda kind: ["rope", "Rope"])
+    assert as_known({"seam": ["rope", "Rope", "ROPE"]}) == {"seam": ["rope", "Rope", "ROPE"]}
+
+
+def test_python_is_told_of_a_name_without_torch_as_well(here: Path) -> None:
+    *told, loaded = reported("""
+import vlbench
+for call in (lambda: vlbench.count("x"), lambda: vlbench.count(gpu="x"), lambda: vlbench.simulate("x")):
+    try:
+        call()
+    except vlbench.UsageError as error:
+        print(error)
+""")
+    assert "torch" not in ast.literal_eval(loaded)
+    begun = ("tower 'x': there is no model", "gpu x: no such", "there is no scenario 'x'")
+    for line, words in zip(told, begun, strict=True):
+        assert line.startswith(words)
 
 
 def forget_modules() -> None:
@@ -140,6 +208,18 @@ def test_what_only_an_import_tells_is_left_to_it(package: Path) -> None:
     assert find_factory("some_towers.vti:floor").__name__ == "floor"
 
 
+def test_a_module_is_found_where_pytest_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/in_the_library.py").write_text("def make(): ...\n")
+    with pytest.raises(UsageError, match="No module named 'in_the_library'"):
+        check_factory("in_the_library", "make")
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = lib\n")
+    check_factory("in_the_library", "make")
+    assert import_root(tmp_path, "in_the_library") == tmp_path / "lib"
+
+
 NAMED_UNSEEN = {
     "local": "locals()['make'] = print",
     "of_dict": "import sys\nsys.modules[__name__].__dict__['make'] = print",
@@ -172,7 +252,7 @@ def test_names_that_a_source_does_not_show_are_not_refused(
     (tmp_path / "exporting.py").write_text(EXPORTING)
     (tmp_path / f"{name}.py").write_text(f"def first(): ...\n{NAMED_UNSEEN[name]}\n")
     named = f"{name}:{'fine' if name == 'ligature' else 'make'}"
-    refuse_unknown({"tower": [named]})
+    as_known({"tower": [named]})
     assert callable(find_factory(named))
 
 
@@ -182,7 +262,7 @@ def test_packages_and_what_cannot_be_read_are_left_to_their_import(package: Path
     (package.parent.parent / "spaces/inner/vit.py").write_text("def make(): ...\n")
     (package.parent.parent / "too_deep.py").write_text("def other(): ...\nx = " + "-" * 60_000 + "1\n")
     for named in ("some_towers:vit.floor", "spaces.inner.vit:make", "too_deep:make"):
-        refuse_unknown({"tower": [named]})
+        as_known({"tower": [named]})
     assert callable(find_factory("some_towers:vit.floor"))
     assert callable(find_factory("spaces.inner.vit:make"))
 
@@ -201,7 +281,7 @@ def test_anyones_finder_is_asked(package: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Mapping])
     for named in ("mapped:floor", "some_towers.mapped:floor", "breaks:floor"):
-        refuse_unknown({"tower": [named]})
+        as_known({"tower": [named]})
     assert callable(find_factory("mapped:floor"))
     assert callable(find_factory("some_towers.mapped:floor"))
 

@@ -60,7 +60,7 @@ TOY = ("--tower", "tests.towers.toys:Toy")
     [
         ([], "there is nothing to save; name what to count with --tower"),
         (["--scenario", "small.toml"], "there is nothing to save"),
-        (["--results", "none.json", "--with", "best"], "name one with --tower"),
+        (["--results", "small.toml", "--with", "best"], "name one with --tower"),
         (["--results", "none.json"], "none.json: no such file"),
         ([*TOY, "--with", "best"], "no --tower is one of them; leave --with out"),
         (["--tower", "qwen9-vl"], "there is no model 'qwen9-vl'"),

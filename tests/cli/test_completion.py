@@ -14,6 +14,7 @@ import typer
 from tests.cli.conftest import Vlbench
 from tests.cli.test_main import reported
 from tests.house import ROOT
+from vlbench.api.names import SOURCES, names
 from vlbench.cli import app, completion
 from vlbench.counting.capture_job import FACTS
 from vlbench.counting_device.profiles import PROFILES
@@ -55,10 +56,10 @@ REGISTRIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", [*completion.SOURCES, "models"])
+@pytest.mark.parametrize("kind", [*SOURCES, "models"])
 def test_the_names_in_the_source_are_those_of_the_registries(kind: str) -> None:
     """A test of its own may have registered others by now."""
-    ours = completion.names(kind)
+    ours = names(kind)
     assert len(ours) == len(set(ours))
     assert set(ours) == {str(name) for name in REGISTRIES[kind] if not str(name).startswith("test-")}
 

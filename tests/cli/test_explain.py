@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import Vlbench
 from tests.house import ROOT
-from vlbench.cli.completion import names
+from vlbench.api.names import names
 from vlbench.cli.listing import ROWS, rows_of
 from vlbench.export.flags import SHOWN
 from vlbench.export.result_tables import STAGES

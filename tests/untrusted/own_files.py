@@ -187,7 +187,7 @@ def own_sources() -> dict[str, Source]:
             of_lines,
             "gating/installs.PROJECT",
         ),
-        "matrix": Source("a.toml", MATRIX.encode(), planning._read_matrix, of_lines, "api/planning.MATRIX"),
+        "matrix": Source("a.toml", MATRIX.encode(), planning._read_matrix, of_lines, "record/plan_file.MATRIX"),
         "patch": Source("a.patch", PATCH, _patch, of_lines, "patches/reading.PATCH"),
         "plan": Source("a.jsonl", plan, lambda path: {"": read_plan(path)}, of_json_lines, "record/plan_file.PLAN"),
         "prediction": Source("a.json", told, lambda path: {"": load(path).record}, kind="api/reading.OURS"),

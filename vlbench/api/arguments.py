@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import wraps
-from inspect import signature
+from inspect import BoundArguments, signature
 from os import PathLike
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from vlbench.api.known import as_known
 from vlbench.errors import UsageError, name_too_long
 from vlbench.record.directions import words_of
 from vlbench.towers.tower import Tower
@@ -47,8 +49,21 @@ TEXTS = words_of(
     "scenario model variant seam dtype state only grid gpu metric compare before key after over package python"
 )
 """Arguments that are a text or several."""
-FORMS = {"grid": '"1x36x36" for 1 frame of 36 x 36 patches', "dtype": '"bfloat16"'}
+FORMS = {"grid": '"1x36x36" for 1 frame of 36 x 36 patches', "dtype": '"bfloat16"', "tower": '"package.module:factory"'}
 """How to write those of which people have an object at hand."""
+PATHS = frozenset({"weights", "out", "dump", "images", "perfetto", "listed", "capture", "expect", "matrix", "baseline"})
+"""Those that are a path or several."""
+KINDS = {"text": TEXTS, "path": PATHS, "tower": {"tower"}}
+TEXT, NONE = (str, PathLike), type(None)
+SINGLE: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("<class 'str'>", "str"), TEXT),
+    "str | None": (*TEXT, NONE),
+    **dict.fromkeys(("<class 'bool'>", "bool"), (bool,)),
+    "bool | None": (bool, NONE),
+}
+"""What may be given where a type is written so."""
+PREDICTING = ("predict", "recommend")
+"""How the functions are called whose `gpu` is one or several to predict for."""
 
 UNREAD: dict[str, dict[str, str]] = {
     "profile": {
@@ -93,14 +108,21 @@ def check_numbers(arguments: Mapping[str, object], dashes: str = "") -> None:
 
 
 def check(arguments: Mapping[str, object]) -> None:
-    """Raises UsageError for a number out of its range, and for what is neither a text nor several."""
+    """Raises UsageError for a number out of its range, and for what is none of its kind nor several."""
     check_numbers({name: value for name, value in arguments.items() if value is not None or name not in OPTIONAL})
     for name, value in arguments.items():
-        if name in TEXTS and value is not None and not hasattr(value, "record"):
-            given = [value] if isinstance(value, str | PathLike) else value
-            if not (isinstance(given, Sequence) and all(isinstance(each, str | PathLike) for each in given)):
-                form = FORMS.get(name, "one of them")
-                raise UsageError(f"{name}: {value!r:.60} is neither a text nor a list of texts; give {form}")
+        what = next((each for each, names in KINDS.items() if name in names), "")
+        if not what or value is None or hasattr(value, "record"):
+            continue
+        given = [value] if _is_one(what, value) else value
+        fits = all(_is_one(what, each) for each in given) if isinstance(given, Sequence) else what == "path"
+        if not fits or not isinstance(given, Iterable):
+            form = FORMS.get(name, "one of them")
+            raise UsageError(f"{name}: {value!r:.60} is neither a {what} nor a list of {what}s; give {form}")
+
+
+def _is_one(what: str, value: object) -> bool:
+    return isinstance(value, str | PathLike) or (what == "tower" and (isinstance(value, Tower) or callable(value)))
 
 
 def refuse_unread(
@@ -164,17 +186,19 @@ def called(name: str, arguments: dict[str, object], function: Callable[..., Any]
 
 def in_python(function: Callable[P, R]) -> Callable[P, R]:
     """The function, whose messages call arguments by their names and not as the command line does."""
+    with_any: Callable[..., R] = function
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            bound = signature(function).bind(*args, **kwargs)
-            check(bound.arguments)
+            bound = _bound(function, args, kwargs)
+            predicts = function.__name__.startswith(PREDICTING)
+            bound.arguments |= as_known(bound.arguments, boards=predicts)
             if unread := UNREAD.get(function.__name__):
                 bound.apply_defaults()
                 usual = {name: each.default for name, each in bound.signature.parameters.items()}
                 refuse_unread(bound.arguments, usual, unread)
-            return function(*args, **kwargs)
+            return with_any(*bound.args, **bound.kwargs)
         except UsageError as error:
             error.args = (argument_words(str(error)),)
             raise
@@ -184,6 +208,26 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return call
+
+
+def _bound(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> BoundArguments:
+    """What is given to each parameter. Raises UsageError for what the function lacks, or does not take."""
+    takes = signature(function)
+    for name in kwargs.keys() - takes.parameters.keys():
+        near = get_close_matches(name, takes.parameters, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"it takes {', '.join(takes.parameters)}"
+        raise UsageError(f"{name}: vlbench.{function.__name__} takes no such argument; {remedy}")
+    try:
+        bound = takes.bind(*args, **kwargs)
+    except TypeError as error:
+        raise UsageError(f"vlbench.{function.__name__}: {error}; see help(vlbench.{function.__name__})") from None
+    check(bound.arguments)
+    for name, value in bound.arguments.items():
+        kind = str(takes.parameters[name].annotation)
+        if kind in SINGLE and not isinstance(value, SINGLE[kind]):
+            told = "neither True nor False; give one" if "bool" in kind else f"no text; give {FORMS.get(name, 'one')}"
+            raise UsageError(f"{name}: {value!r:.60} is {told}")
+    return bound
 
 
 OTHERWISE = {"as": "gpu", "with": "variant", "filter": "only"}

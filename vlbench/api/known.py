@@ -1,37 +1,107 @@
-"""Names that nothing has are refused before torch is imported, by every command alike."""
+"""Names that nothing has are refused before torch is imported, by every command and function alike."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from os import PathLike
 from os.path import exists
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
-from vlbench.cli.completion import names
-from vlbench.errors import UsageError
+from vlbench.api.names import names
+from vlbench.errors import UsageError, check_choice
 from vlbench.implementations.near import no_flag
 
 ELSEWHERE = ("over", "head", "patch")
 """Arguments beside which a tower is one of other revisions, which know their own names."""
+VARIANTS = ("presets", "flags", "former flags", "peers", "floor", "references")
+KINDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("variant", "start"), VARIANTS),
+    **dict.fromkeys(("tower", "head_tower", "diff"), ("models", *VARIANTS)),
+    "scenario": ("scenarios", "prompts"),
+    "model": ("models",),
+    "seam": ("seams",),
+    "dtype": ("dtypes",),
+    "state": ("states",),
+    "ablate": ("ablations",),
+    "exactness": ("classes",),
+    "reader": ("formats",),
+}
+"""Of which kinds the names are that an argument takes."""
+CHOICES = ("state", "ablate", "exactness")
+"""Of these the kind says all."""
 
 
-def refuse_unknown(given: Mapping[str, Any]) -> None:
-    """Raises UsageError for a model, tower, variant, scenario or GPU among these arguments that there is not."""
+def as_known(given: Mapping[str, Any], *, boards: bool | None = None) -> dict[str, Any]:
+    """These arguments, with a name that differs from one that there is in the case of letters alone as that one is.
+
+    Raises UsageError for a model, tower, variant, scenario or GPU among them that there is not, and for weights that
+    are no checkpoint. `boards`: is `gpu` one or several to predict for, and not the one that counting answers for?
+    """
+    boards = not isinstance(given.get("gpu"), str) if boards is None else boards  # as --gpu and --as have it
+    kinds = KINDS | {"gpu": ("boards",) if boards else ("gpus",)}
+    found = {name: _spelled(value, kinds[name]) if name in kinds else value for name, value in given.items()}
+    _refuse_unknown(found, boards)
+    return found
+
+
+def _spelled(value: Any, kinds: Sequence[str]) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_spelled(each, kinds) for each in value)
+    if not isinstance(value, str) or value == value.lower():  # as all names are
+        return value
+    known = {name for kind in kinds for name in names(kind)}
+    if "flags" not in kinds:
+        return _of_one_case(value, known)
+    from vlbench.towers.resolve import is_built_in
+
+    head, colon, rest = value.rpartition(":")
+    if colon and not is_built_in(head):  # anyone's factory, or the code of a folder
+        return value
+    return head + colon + "+".join(_of_one_case(part, known) for part in rest.split("+"))
+
+
+def _of_one_case(text: str, known: Collection[str]) -> str:
+    same = [each for each in known if each.lower() == text.lower()]
+    return same[0] if len(same) == 1 else text
+
+
+def _refuse_unknown(given: Mapping[str, Any], boards: bool) -> None:
     of_here = not any(given.get(each) for each in ELSEWHERE)
-    checks: dict[str, Callable[[str], object] | None] = {
+    checks: dict[str, Callable[[Any], object] | str | None] = {
         "scenario": None if given.get("results") else _check_scenario,  # of which some are stored, by whatever name
-        "model": None if given.get("weights") else _find_model,  # a checkpoint's own model is called as its folder is
+        "model": None if given.get("weights") else "towers.models:find_model",  # a checkpoint's has its folder's name
         "start": _check_variant,
         "variant": _check_variant,
         "diff": _check_side,
         "tower": _check_tower_by(given.get("python") or ()) if of_here else None,
         "head_tower": _check_ours,
-        "gpu": _check_profile if isinstance(given.get("gpu"), str) else _check_board,  # --as takes one, --gpu several
+        "gpu": "predicting.run:check_board" if boards else "counting_device.profiles:profile",
+        "weights": _check_weights,
+        "dtype": "towers.models:find_dtype",
+        "device": "towers.models:check_device",
+        "cudnn": "counting_device.profiles:cudnn_of",
+        "grid": "counting.job:parse_grid",
+        **{name: partial(_check_choice, name) for name in CHOICES},
     }
     for name, check in checks.items():
-        texts = given.get(name) or ()
-        for text in [texts] if isinstance(texts, str) else texts:
-            if check:
-                check(text)
+        value = given.get(name) or ()
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if check and isinstance(each, str | PathLike):  # a tower may be an object
+                (resolve_name(f"vlbench.{check}") if isinstance(check, str) else check)(each)
+
+
+def _check_choice(name: str, text: str) -> None:
+    check_choice(f"--{name}", text, names(*KINDS[name]))
+
+
+def _check_weights(folder: str | PathLike[str]) -> None:
+    from vlbench.untrusted.checkpoints import check_checkpoint
+
+    if not Path(folder).is_dir():
+        raise UsageError(f"--weights {folder}: not a folder; give the folder that holds the .safetensors files")
+    check_checkpoint(Path(folder))
 
 
 def _check_scenario(text: str) -> None:
@@ -39,24 +109,6 @@ def _check_scenario(text: str) -> None:
 
     if text not in prompt_tables():  # which some commands take
         load_scenario(text)
-
-
-def _find_model(text: str) -> None:
-    from vlbench.towers.models import find_model
-
-    find_model(text)
-
-
-def _check_profile(text: str) -> None:
-    from vlbench.counting_device.profiles import profile
-
-    profile(text)
-
-
-def _check_board(text: str) -> None:
-    from vlbench.predicting.run import check_board
-
-    check_board(text)
 
 
 def _check_variant(text: str) -> None:
@@ -91,7 +143,7 @@ def _check_tower(text: str) -> None:
 
 def _check_tower_by(pythons: str | Sequence[str]) -> Callable[[str], object]:
     """Of two environments neither need be this one, but beside one the tower is made here, too."""
-    return _check_tower if isinstance(pythons, str) or len(pythons) < 2 else _check_ours
+    return _check_tower if isinstance(pythons, str | PathLike) or len(pythons) < 2 else _check_ours
 
 
 def _check_ours(text: str) -> None:
@@ -104,12 +156,11 @@ def _check_ours(text: str) -> None:
 
 def _check_flags(parts: list[str], named: str, others: Iterable[str] = ()) -> None:
     from vlbench.record.preset_file import is_preset_file
-    from vlbench.record.schema import NO_FLAGS, REFERENCE
     from vlbench.towers.modules import module_meant
 
     presets, flags = names("presets"), names("flags")
     registered = getattr(sys.modules.get("vlbench.implementations.optimized"), "OPTIMIZATIONS", ())  # by anyone's code
-    known = {*presets, *flags, *names("former flags"), *registered, REFERENCE, NO_FLAGS, *others}
+    known = {*presets, *flags, *names("former flags"), *registered, *names("references"), *others}
     for part in parts:
         if is_preset_file(part):
             _check_preset_file(part)

@@ -23,16 +23,15 @@ from vlbench.matrix.targets import targets_of
 from vlbench.record.base import Amount, Count, Record, fitting, twice_in
 from vlbench.record.destinations import check_output, check_results_file
 from vlbench.record.files import read_results, write_results, write_whole
-from vlbench.record.plan_file import Needs, PlanLine, plan_text, read_plan, sealed
+from vlbench.record.plan_file import MATRIX, Needs, PlanLine, plan_text, read_plan, sealed
 from vlbench.record.schema import Results
 from vlbench.record.shards import ShardRun
 from vlbench.trial.bracket import bracket, machine_name
 from vlbench.trial.identity import job_digest
 from vlbench.trial.machine import fingerprint_of
-from vlbench.untrusted.files import Kind, read_toml
+from vlbench.untrusted.files import read_toml
 from vlbench.version import __version__
 
-MATRIX = Kind("give a file with options of `vlbench plan`, each a key", broken="{path}: not TOML ({why}); {remedy}")
 PLAN_FILE = "plan.jsonl"
 """What a plan is called where it has no name."""
 SHORT = {"with": "variant", "filter": "only"}

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -14,6 +14,8 @@ from vlbench.export.sheet import Sheet, compared
 
 class AtlasOptions(CommandOptions):
     """The options of `vlbench atlas`."""
+
+    READ: ClassVar = {"against": "vlbench.record.atlas:ATLAS"}
 
     package: Annotated[str, typer.Argument()] = "transformers"
     """An installed package of which towers are listed."""

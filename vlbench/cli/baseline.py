@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -40,6 +39,7 @@ class SaveOptions(ReasonedOptions):
     """The options of `vlbench baseline save`."""
 
     UNREAD: ClassVar = {"tower=None": "gpu cudnn dtype unchecked", "capture=None": "ranges"}
+    READ: ClassVar = {"results": shared.RESULTS, "capture": shared.CAPTURES}
 
     tower: Towers = None
     variant: With = None
@@ -261,7 +261,7 @@ def _accepted(file: Path, made: Baseline) -> Sheet:
     return told_sheet([*last.changes, f"{file}: {last.what} by {last.by}; commit it"], facts_of(file, made))
 
 
-def told_sheet(lines: Sequence[str], facts: object) -> Sheet:
+def told_sheet(lines: list[str], facts: object) -> Sheet:
     """What was done, in lines for people and as facts for programs."""
     return Sheet("vlbench baseline", list(map(Words, lines)), own={"json": lambda: as_json_text(facts)})
 

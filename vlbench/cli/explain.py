@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlbench.cli.completion import names, one_of
+from vlbench.api.names import names
+from vlbench.cli.completion import one_of
 from vlbench.cli.listing import ROWS, prompt_row, rows_of
 from vlbench.errors import UsageError
 from vlbench.version import FOLDER

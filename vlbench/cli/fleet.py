@@ -1,7 +1,7 @@
 """`vlbench fleet`: a plan on the machines of a Ray cluster."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -13,6 +13,8 @@ from vlbench.export.sheet import Sheet, Words
 
 class FleetOptions(shared.CommandOptions):
     """The arguments and options of `vlbench fleet`; those of `vlbench.fleet` have the same names."""
+
+    READ: ClassVar = {"plan": shared.PLANS}
 
     plan: Annotated[Path, typer.Argument(metavar="PLAN", autocompletion=files(".jsonl"))]
     """A file that `vlbench plan` wrote."""

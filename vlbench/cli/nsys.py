@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from vlbench.cli.completion import one_of
-from vlbench.cli.options import CommandOptions, Force
+from vlbench.cli.options import CAPTURES, CommandOptions, Force
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words, compared
 
@@ -37,6 +37,8 @@ def _json(document: Any) -> str:
 
 class ReportOptions(CommandOptions):
     """The options of `vlbench nsys report`."""
+
+    READ: ClassVar = {"file": CAPTURES}
 
     file: Capture
     """An .sqlite or .nsys-rep capture, or a torch profiler trace."""
@@ -122,6 +124,8 @@ def capture(options: CaptureOptions) -> Sheet:
 
 class DiffOptions(CommandOptions):
     """The options of `vlbench nsys diff`."""
+
+    READ: ClassVar = {"before": CAPTURES, "after": CAPTURES}
 
     before: Capture
     """The capture to compare with."""

@@ -9,12 +9,13 @@ from functools import cache
 from inspect import Parameter
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from vlbench.api.arguments import refuse_unread
+from vlbench.api.arguments import paths, refuse_unread
 from vlbench.cli.completion import files, named, one_of, towers, variants
 from vlbench.export.sheet import Sheet
 
@@ -35,6 +36,9 @@ PANELS = {
     "cold blocks limit quiet show perfetto board every wide",
 }
 """Options by the box of the help that they stand in."""
+RESULTS, CAPTURES = "vlbench.record.files:RESULTS", "vlbench.nsys.read:CAPTURE"
+PICTURES, PLANS = "vlbench.workload.photos:PICTURE", "vlbench.record.plan_file:PLAN"
+"""Where the `Kind` stands of files that several commands read."""
 PANEL = {name: panel for panel, names in PANELS.items() for name in names.split()}
 WRITTEN = "What is shown and written"
 
@@ -49,6 +53,8 @@ class CommandOptions:
 
     UNREAD: ClassVar[Mapping[str, str]] = {}
     """Options that nothing reads beside others, as `vlbench.api.arguments.UNREAD` has them."""
+    READ: ClassVar[Mapping[str, str]] = {}
+    """Those that name files to be read, each with where the `Kind` of these stands."""
 
     def __init_subclass__(cls) -> None:
         """Makes a dataclass of the subclass."""
@@ -86,6 +92,15 @@ def refuse_what_nothing_reads(options: CommandOptions) -> None:
         return next((each for each in texts if str(each).startswith("--")), f"--{name.replace('_', '-')}")
 
     refuse_unread(vars(options), {each.name: each.default for each in fields(options)}, options.UNREAD, option)
+
+
+def check_files(options: CommandOptions) -> None:
+    """Raises UsageError for a file that is to be read and is not there, before anything is imported that reads it."""
+    from vlbench.untrusted.files import size_of
+
+    for name, kind in options.READ.items():
+        for path in paths(getattr(options, name)):
+            size_of(path, resolve_name(kind))
 
 
 @cache

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -22,6 +22,7 @@ class PlanOptions(shared.CommandOptions):
     """The arguments and options of `vlbench plan`; those that `vlbench run` has, too, mean the same."""
 
     UNREAD = UNREAD["plan"]
+    READ: ClassVar = {"matrix": "vlbench.record.plan_file:MATRIX"}
 
     matrix: Annotated[Path | None, typer.Argument(metavar="[MATRIX]", autocompletion=files(".toml"))] = None
     """A TOML file whose keys are the options below, such as trials = 5 and with = ["best", "exact"]."""
@@ -125,6 +126,10 @@ def merge(options: MergeOptions) -> Sheet:
 
     - `vlbench merge --expect plan.jsonl vlbench-shard-*.json -o merged.json`
     """
+    from vlbench.record.plan_file import PLAN
+    from vlbench.untrusted.files import size_of
+
+    size_of(expect, PLAN)  # before torch is imported
     from vlbench.api.planning import merge
     from vlbench.export.results import results_sheet
 

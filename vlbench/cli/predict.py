@@ -1,14 +1,14 @@
 """`vlbench predict`: what towers would take on GPUs that are not here."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from vlbench.api.arguments import UNREAD
 from vlbench.cli.completion import files, named
 from vlbench.cli.count import Counted, refuse_stray
-from vlbench.cli.options import Cudnn, Force, Texts
+from vlbench.cli.options import CAPTURES, Cudnn, Force, Texts
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
@@ -18,6 +18,7 @@ class PredictOptions(Counted):
     """The options of `vlbench predict`."""
 
     UNREAD = UNREAD["predict"] | {"capture": "tower variant scenario grid dtype cudnn cold perfetto check budget force"}
+    READ: ClassVar = {"capture": CAPTURES}
 
     gpu: Annotated[Texts, typer.Option("--gpu", autocompletion=named("boards", files(".json", ".gz")))] = None
     """The GPU to predict for: h100, l40s, b200 ..., or the file of a board; repeatable. [h100]"""

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from vlbench.api.arguments import check_numbers
-from vlbench.cli.known import refuse_unknown
-from vlbench.cli.options import WRITTEN, CommandOptions, parameters_of, refuse_what_nothing_reads
+from vlbench.api.known import as_known
+from vlbench.cli.options import WRITTEN, CommandOptions, check_files, parameters_of, refuse_what_nothing_reads
 from vlbench.errors import UsageError
 from vlbench.export.formats import exporters
 from vlbench.export.registry import Exporter, Goal, text_of
@@ -58,8 +59,8 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
                 found = options(**{each.name: given.pop(each.name) for each in taken})
                 check_numbers({name: value for name, value in vars(found).items() if value is not None}, "--")
                 refuse_what_nothing_reads(found)
-                refuse_unknown(vars(found))
-                given["options"] = found
+                check_files(found)
+                given["options"] = replace(found, **as_known(vars(found)))
             try:
                 if (sheet := command(**given)) is not None:
                     deliver(sheet, goals)

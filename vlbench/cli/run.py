@@ -5,7 +5,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -22,6 +22,7 @@ class Options(shared.CommandOptions):
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
 
     UNREAD = UNREAD["run --plan"]
+    READ: ClassVar = {"images": shared.PICTURES, "plan_file": shared.PLANS, "against": shared.RESULTS}
 
     scenario: Annotated[
         shared.Texts, typer.Option(autocompletion=named("scenarios", named("prompts", files(".toml", ".jsonl"))))

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from vlbench.cli.options import CommandOptions, DeviceName, Force, Seed, Threads, Timeout, command_line, or_interrupted
+from vlbench.cli.options import (
+    RESULTS,
+    CommandOptions,
+    DeviceName,
+    Force,
+    Seed,
+    Threads,
+    Timeout,
+    command_line,
+    or_interrupted,
+)
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
@@ -27,6 +37,7 @@ class Options(CommandOptions):
     """The options of `vlbench self-test`."""
 
     UNREAD: ClassVar = {"earlier": "quick seed threads device timeout resume out"}
+    READ: ClassVar = {"earlier": RESULTS}
 
     quick: bool = False
     """Two groups and short trials: a look of three minutes."""

@@ -9,12 +9,13 @@ from vlbench.counting.run import Steps
 from vlbench.counting_device.profiles import CUDNN, known_gpu, profile
 from vlbench.errors import UsageError, check_choice
 from vlbench.kernel_times import board, boards as known_boards
-from vlbench.kernel_times.stored import StoredBoard
+from vlbench.kernel_times.stored import BOARD, StoredBoard
 from vlbench.predicting.host import host_times
 from vlbench.predicting.job import EVENTS, Foretold, PredictJob
 from vlbench.predicting.predicted import Predicted, PredictedGroup, Prediction
 from vlbench.process.child import Child, ChildError
 from vlbench.record.sequence import ForwardName
+from vlbench.untrusted.files import size_of
 from vlbench.version import __version__
 
 WORKER = "vlbench.predicting.worker"
@@ -67,6 +68,7 @@ def _of_all(before: int, times: float, steps: Steps, done: int, of: int) -> None
 def check_board(name: str) -> None:
     """Raises UsageError for what is neither a stored board nor, by its name, a file."""
     if name.endswith((".json", ".gz")):
+        size_of(Path(name), BOARD)
         return
     if (gpu := known_gpu(name)) and gpu[0].lower() not in known_boards():
         raise UsageError(

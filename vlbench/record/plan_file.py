@@ -16,6 +16,7 @@ PLAN = Kind(
     absent="{path}: no such file; print one with `vlbench plan --out {path}`",
     ours=True,
 )
+MATRIX = Kind("give a file with options of `vlbench plan`, each a key", broken="{path}: not TOML ({why}); {remedy}")
 
 
 class Needs(Record):
