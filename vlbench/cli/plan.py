@@ -129,7 +129,7 @@ def merge(options: MergeOptions) -> Sheet:
     from vlbench.record.plan_file import PLAN
     from vlbench.untrusted.files import size_of
 
-    size_of(expect, PLAN)  # before torch is imported
+    size_of(options.expect, PLAN)  # before torch is imported
     from vlbench.api.planning import merge
     from vlbench.export.results import results_sheet
 
