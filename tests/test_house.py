@@ -9,7 +9,7 @@ import pytest
 
 from tests.house import house, longest_function, main, read, undocumented
 
-LIMITS = {"code lines": 46_700, "files": 660, "longest file": 300, "longest function": 60, "without docstring": 60}
+LIMITS = {"code lines": 47_100, "files": 660, "longest file": 300, "longest function": 60, "without docstring": 60}
 
 
 @cache
