@@ -114,6 +114,7 @@ def test_a_video_is_pruned_and_what_that_costs_is_told(vlbench: Vlbench, folder:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_makes_no_sense_is_refused(vlbench: Vlbench, folder: Path, options: list[str], words: str) -> None:
+    (folder / "a.jpg").touch()
     before = sorted(folder.iterdir())
     assert words in vlbench("run", "--device", "cpu", *options).sentence
     assert sorted(folder.iterdir()) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,7 +209,11 @@ UNREAD = [
 
 
 @pytest.mark.parametrize(("command", "mode", "name"), UNREAD, ids=lambda value: str(value).replace(" ", "_"))
-def test_an_option_that_nothing_reads_is_refused_by_name(vlbench: Vlbench, command: str, mode: str, name: str) -> None:
+def test_an_option_that_nothing_reads_is_refused_by_name(
+    vlbench: Vlbench, folder: Path, command: str, mode: str, name: str
+) -> None:
+    for path in ("a.jpg", "r.json", SAMPLES["against"]):  # what is not there is told before
+        (folder / path).touch()
     option = options_of(command)[name]
     value = [] if option.is_flag else SAMPLES[name].split()
     ended = vlbench(

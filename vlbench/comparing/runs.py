@@ -18,8 +18,8 @@ from vlbench.judging.unpaired import RunFloors, centre, compare_runs
 from vlbench.judging.verdict import Verdict, inaccurate, missing
 from vlbench.judging.words import SECONDS, few
 from vlbench.readers import read
-from vlbench.record.base import gathered
 from vlbench.record.directions import Better
+from vlbench.record.grouping import gathered
 from vlbench.record.runs import Metric, Run
 from vlbench.untrusted.limits import Limit
 

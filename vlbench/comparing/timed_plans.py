@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from vlbench.comparing.timed_cells import cell_of, difference
 from vlbench.errors import UsageError
-from vlbench.record.base import gathered
 from vlbench.record.baseline import TimedCell
+from vlbench.record.grouping import gathered
 from vlbench.record.schema import NO_FLAGS
 
 if TYPE_CHECKING:

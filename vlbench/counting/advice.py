@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.implementations.optimized.advice import READ_BY_MASK, REPEATS, SCALAR, WHOLE, InCode
-from vlbench.record.base import gathered
 from vlbench.record.counts import Counts
+from vlbench.record.grouping import gathered
 from vlbench.record.site import Site
 
 DEVICE_OF = re.compile(r"\b(?:device\s*=\s*)?[\w.]+\.device\b")

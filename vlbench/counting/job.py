@@ -13,8 +13,9 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.preprocessing import Fed, Images
 from vlbench.process.messages import Message, Refused
 from vlbench.record.at_scale import RowAtScale
-from vlbench.record.base import Grid, gathered
+from vlbench.record.base import Grid
 from vlbench.record.counted import CountedTower
+from vlbench.record.grouping import gathered
 from vlbench.record.schema import Dtype
 from vlbench.record.work import Work
 from vlbench.workload.batch import as_fed, grids_only

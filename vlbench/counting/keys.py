@@ -28,8 +28,8 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.preprocessing import Fed, Grid, Preprocessing
 from vlbench.implementations.stage import listen
-from vlbench.record.base import gathered
 from vlbench.record.capturable import KeyCheck
+from vlbench.record.grouping import gathered
 from vlbench.towers.models import drawn
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower

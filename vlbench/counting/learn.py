@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from vlbench.counting.kernels import modelled
 from vlbench.counting.trace import KindKey, Observed, Work
-from vlbench.record.base import gathered
 from vlbench.record.calibration import Check, Disagreement, Entry
 from vlbench.record.counts import Counts
+from vlbench.record.grouping import gathered
 from vlbench.record.site import Where
 
 

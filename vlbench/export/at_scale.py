@@ -8,8 +8,8 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Value, Words, figu
 from vlbench.judging.summary import Summary
 from vlbench.judging.words import in_three_digits, number_of
 from vlbench.record.at_scale import AtScale, PredictedSpan, RowAtScale
-from vlbench.record.base import gathered
 from vlbench.record.counts import Tally
+from vlbench.record.grouping import gathered
 from vlbench.record.schema import CellGroup
 
 PREDICTED = (

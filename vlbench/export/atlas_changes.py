@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.record.atlas import Atlas
-from vlbench.record.base import gathered
+from vlbench.record.grouping import gathered
 from vlbench.surveying.difference import differences
 from vlbench.untrusted.names import LONGEST, markdown, markdown_code
 

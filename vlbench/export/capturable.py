@@ -12,8 +12,8 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Valu
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import number_of, readable_bytes
-from vlbench.record.base import gathered
 from vlbench.record.capturable import Blocker, BlockerKind, CapturableGroup, CapturableReport, CapturableRow
+from vlbench.record.grouping import gathered
 from vlbench.record.site import Where, outside_of_helpers
 
 COLUMNS: dict[str, tuple[BlockerKind, ...]] = {

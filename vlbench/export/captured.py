@@ -14,7 +14,7 @@ from vlbench.nsys.doctor import Check
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.measured import losses_or_doubt, unmeasured
 from vlbench.nsys.report import Report, number
-from vlbench.record.base import gathered
+from vlbench.record.grouping import gathered
 
 MEDIANS = {"range": "range_ns", "GPU busy": "busy_ns", "GPU idle": "idle_ns", "first launch after": "first_launch_ns"}
 # Said of every process without such events, the launcher included: the tables' own counts tell more.

@@ -10,7 +10,7 @@ from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import few, in_digits, number_of, percent, time_of
-from vlbench.record.base import gathered
+from vlbench.record.grouping import gathered
 from vlbench.untrusted.names import line
 
 FEW = 4

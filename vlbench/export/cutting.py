@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
-from vlbench.record.base import gathered
+from vlbench.record.grouping import gathered
 
 GAP = "\N{HORIZONTAL ELLIPSIS}"
 

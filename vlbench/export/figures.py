@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from vlbench.export.sheet import Sheet, Table, Value, row_figures
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import few
-from vlbench.record.base import gathered
 from vlbench.record.directions import Better
+from vlbench.record.grouping import gathered
 from vlbench.untrusted.names import line
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import few, in_three_digits
 from vlbench.kernel_times.look_up import OUTSIDE
 from vlbench.predicting.predicted import Band, Pay, Predicted, PredictedGroup, Prediction, StageTime
-from vlbench.record.base import gathered
+from vlbench.record.grouping import gathered
 
 LEAST_PAY = 0.01
 """Share of the span from which on something is said to pay."""

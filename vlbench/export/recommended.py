@@ -7,7 +7,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Word
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import number_of
-from vlbench.record.base import gathered
+from vlbench.record.grouping import gathered
 from vlbench.record.recommendation import COUNTERS, Compared, FlagFound, Recommendation, Together, Worth
 
 STYLES = {"helps": "green", "hurts": "red", "inaccurate": "bold red", "no effect": "dim", "not told": "dim"}

@@ -23,8 +23,8 @@ from vlbench.implementations.config import MODELS
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.process.child import waiting_threads
-from vlbench.record.base import gathered
 from vlbench.record.baseline import Baseline, CountedCell
+from vlbench.record.grouping import gathered
 from vlbench.record.outputs import StoredOutputs
 from vlbench.record.schema import REFERENCE, Dtype
 from vlbench.record.work import Work

@@ -19,8 +19,8 @@ from vlbench.counting.run import Steps, run_job
 from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow
 from vlbench.process.child import waiting_threads
-from vlbench.record.base import gathered
 from vlbench.record.baseline import Baseline, CountedCell
+from vlbench.record.grouping import gathered
 from vlbench.record.schema import Dtype
 
 

@@ -10,7 +10,7 @@ from vlbench.errors import check_choice
 from vlbench.kernel_times.stored import HoldOut, Memory, StoredBoard, What, read_board
 from vlbench.kernel_times.table import ELSE_BEYOND, NotInTablesError, Reading, Table
 from vlbench.kernel_times.time import Time
-from vlbench.record.base import gathered
+from vlbench.record.grouping import gathered
 from vlbench.record.sequence import itemsize
 
 FOLDER = Path(__file__).parent / "boards"

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.record.base import gathered
 from vlbench.record.fingerprint import Fingerprint, comparable
+from vlbench.record.grouping import gathered
 from vlbench.record.plan_file import PlanLine
 from vlbench.record.schema import CellGroup, Counts, Results
 from vlbench.record.shards import ShardRun

@@ -19,7 +19,8 @@ from vlbench.predicting.host import AT, ActTimes, Seen, host_times
 from vlbench.predicting.kernels import By, Kernels, Took, unknown
 from vlbench.predicting.pays import MICRO
 from vlbench.predicting.predicted import Band
-from vlbench.record.base import Amount, Checksummed, Count, Record, gathered, grid_text
+from vlbench.record.base import Amount, Checksummed, Count, Record, grid_text
+from vlbench.record.grouping import gathered
 from vlbench.record.sequence import Event, Kind, Operand, itemsize, product_of
 
 Verdict = Literal["hit", "miss", "not predicted"]

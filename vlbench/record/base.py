@@ -58,15 +58,6 @@ class Record(BaseModel):
 
 
 N = TypeVar("N")
-K = TypeVar("K")
-
-
-def gathered(pairs: Iterable[tuple[K, N]]) -> dict[K, list[N]]:
-    """By the first of each pair all that come second with it, in order."""
-    found: dict[K, list[N]] = {}
-    for key, value in pairs:
-        found.setdefault(key, []).append(value)
-    return found
 
 
 def twice_in(names: Iterable[N]) -> list[N]:

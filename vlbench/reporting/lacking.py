@@ -12,9 +12,9 @@ from vlbench.judging.verdict import Floors
 from vlbench.predicting.captured import HeldCapture
 from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.predicted import Prediction
-from vlbench.record.base import gathered
 from vlbench.record.counted import CountReport
 from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.grouping import gathered
 from vlbench.record.schema import CellGroup, Results, Trial
 from vlbench.reporting.page import Chapter, Section
 from vlbench.reporting.timed import steps_of

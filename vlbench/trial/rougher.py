@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import torch
 
-from vlbench.record.base import gathered
 from vlbench.record.exactness import OWN_ERROR_FACTOR
+from vlbench.record.grouping import gathered
 from vlbench.record.outputs import StoredOutputs
 from vlbench.trial.sketch import LIMITS, PROJECTIONS, shares
 from vlbench.trial.small_calls import exact_of

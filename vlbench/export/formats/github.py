@@ -17,7 +17,7 @@ from vlbench.export.sheet import Sheet
 from vlbench.export.wording import fails, line_in_words, ordered, outcome
 from vlbench.judging.verdict import NO_WORSE, Verdict
 from vlbench.process import git
-from vlbench.record.base import gathered
+from vlbench.record.grouping import gathered
 from vlbench.untrusted.names import github_message, github_property, line
 
 if TYPE_CHECKING:
