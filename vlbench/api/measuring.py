@@ -121,8 +121,8 @@ def _measure(
     with watcher(progress) as watch:
         whole = any(plan.images and getattr(plan.point, "whole", False) for plan in plans)
         run = _apart if effort.isolate else run_trial
-        limits, is_distrusted = effort.limits(start, whole=whole), effort.isolate
-        session = Session(plans, kept, limits=limits, watch=watch, run=run, check_all=is_distrusted)
+        limits = effort.limits(start, whole=whole)
+        session = Session(plans, kept, limits=limits, watch=watch, run=run, check_all=effort.isolate)
         try:
             machine = card()
             _vote(session, effort)
