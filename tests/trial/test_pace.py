@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.trial.plans import job
-from vlbench.record.schema import Accuracy
-from vlbench.trial.job import Checked, Job
+from vlbench.trial.job import Job
 from vlbench.trial.pace import Pace
 from vlbench.workload.scenario import SeamPoint
-
-PASSED = Accuracy(passed=True, exactness="ulp", fp32_error=0.0, fp32_limit=1e-5)
 
 
 class Clock:
@@ -29,7 +26,7 @@ def checked_in(asked: Job, share: float, *checks: float, call: float = 0.1) -> P
     pace = Pace(asked.model_copy(update={"by": share, "until": 100.0}), now=clock)
     for variant, seconds in zip(asked.variants, checks, strict=False):
         clock.at += seconds
-        pace.note(Checked(variant=variant.name, accuracy=PASSED, first_seconds=call), seconds)
+        pace.note(variant.name, seconds, call)
     return pace
 
 
@@ -112,7 +109,7 @@ def test_a_row_to_come_may_be_as_slow_as_the_reference_tower_though_those_before
     pace = Pace(FOUR.model_copy(update={"by": 41.0, "until": 100.0}), now=clock)
     for name, seconds, call in (("baseline", 8.0, 1.0), ("host-grid", 0.1, 0.01)):
         clock.at += seconds
-        pace.note(Checked(variant=name, accuracy=PASSED, first_seconds=call), seconds)
+        pace.note(name, seconds, call)
     assert not pace.fits_another()  # 5 s for its check, and 9 s for its calls
     pace.job = pace.job.model_copy(update={"by": 49.0})
     assert pace.fits_another()

@@ -13,14 +13,14 @@ from statistics import mean
 
 from vlbench.stats.paired import fewest_rounds
 from vlbench.trial.clock import queue_for
-from vlbench.trial.job import Checked, Estimated, Job
+from vlbench.trial.job import Estimated, Job
 from vlbench.trial.rounds import FEWEST_WARM_UPS, WARM_UP_SECONDS, instances_for
 from vlbench.workload.scenario import SeamPoint
 
 STAGE_CALLS = 5
 """Calls whose stages are timed."""
 CALLS_OF_A_CHECK = 5
-"""A check holds at least so many calls of the timed batch: two in fp32, the first timed, a warm and a counted one."""
+"""A check holds at least so many calls of the timed batch: two in fp32, the first one, a warm and a counted one."""
 CALLS_OF_A_BRIEF_CHECK = 8
 """In another dtype: two more in that and one in fp32, and nothing else is called."""
 BESIDE = 1.25
@@ -42,13 +42,13 @@ class Pace:
     def __post_init__(self) -> None:
         self._made = self.now()
 
-    def note(self, checked: Checked, seconds: float) -> None:
-        """A row was checked, which took so many seconds."""
+    def note(self, row: str, seconds: float, call: float | None) -> None:
+        """A row was checked, which took so many seconds; a warm call of it, where one was timed, takes `call`."""
         if not self._checks:
             self._beginning = self.now() - seconds - self._made
-        first = checked.first_seconds if checked.first_seconds is not None else seconds
+        most = seconds / CALLS_OF_A_CHECK
         self._checks.append(seconds)
-        self._calls[checked.variant] = min(first, seconds / CALLS_OF_A_CHECK)
+        self._calls[row] = most if call is None else min(call, most)
 
     @property
     def is_over(self) -> bool:

@@ -114,7 +114,7 @@ class SeamBench:
         self.calls = self._calls_of_a_reading()
         counts = count(partial(once.output, way))
         run = slowed(partial(_calls, way), variant)
-        subject = Subject(run, put_back=self.judge.put_back(variant.exactness))
+        subject = Subject(run, put_back=self.judge.put_back(variant.exactness), warm_seconds=self.probed[-1])
         return Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first), subject
 
     def another(self, variant: VariantJob) -> Subject:

@@ -34,6 +34,8 @@ class Subject:
     """What is done with an input before a call, outside of its time: grids go where the tower takes them."""
     put_back: PutBack | None = None
     """Of one that leaves tokens out: how its output is made whole before it is compared."""
+    warm_seconds: float | None = None
+    """Of a warm call, where one was timed: about how long the others will take."""
 
 
 @dataclass(frozen=True)

@@ -127,9 +127,9 @@ class TowerBench(TowerSet):
         """The tower to be timed, with caches warm for the timed batch."""
         run = slowed(partial(_run, tower), variant)
         with torch.inference_mode():
-            run(copy.deepcopy(self.timed))
+            seconds = clock_for(self.device.type)(partial(run, copy.deepcopy(self.timed))).seconds
         caches: dict[str, Cache] = getattr(tower, "caches", dict)()
-        return Subject(run, tuple(caches.values()), partial(handed, tower))
+        return Subject(run, tuple(caches.values()), partial(handed, tower), warm_seconds=seconds)
 
     def _first_call(self, tower: nn.Module) -> float:
         own = copy.deepcopy(self.timed)

@@ -88,7 +88,7 @@ def _check(job: Job, bench: Bench, pace: Pace, mark: Mark, emit: Emit) -> list[E
         checked, subject = bench.check(variant)
         SYNCHRONIZE[job.device]()  # where it lost the device it is the last that was marked
         emit(checked)
-        pace.note(checked, pace.now() - begun)
+        pace.note(variant.name, pace.now() - begun, subject.warm_seconds if subject else None)
         if variant is job.variants[0]:
             emit(pace.estimate(started))
         if subject is not None:
