@@ -236,15 +236,6 @@ def test_nothing_on_one_side_is_missing() -> None:
     assert vote_against(trials(1.0), [], FLOORS).verdict is Verdict.MISSING
 
 
-def test_the_absolute_floor_is_in_seconds_of_the_reference() -> None:
-    stored, slower = trials(*[0.5] * 5), trials(*[0.525] * 5)
-    floors = Floors(absolute=1e-4)
-    assert vote_against(stored, slower, floors, reference_seconds=0.010).verdict is Verdict.REGRESSED  # 0.25 ms
-    assert vote_against(stored, slower, floors, reference_seconds=0.003).verdict is not Verdict.REGRESSED  # 0.075 ms
-    with pytest.raises(ValueError, match="reference_seconds"):
-        vote_against(stored, slower, floors)
-
-
 several = st.lists(st.floats(0.5, 2.0), min_size=4, max_size=7)
 
 

@@ -20,15 +20,12 @@ TOLD = 0.0005
 """By how much trials must differ before that is mentioned."""
 
 
-def vote_against(
-    stored: Sequence[Estimate], trials: Sequence[Estimate], floors: Floors, *, reference_seconds: float | None = None
-) -> Judgement:
+def vote_against(stored: Sequence[Estimate], trials: Sequence[Estimate], floors: Floors) -> Judgement:
     """The verdict on new trials, whose ratio to the stored median takes the place of the ratio to the reference.
 
-    `stored` and `trials` hold one paired ratio to the same reference per trial; `reference_seconds` is that
-    reference's time for one call, which the absolute floor needs. The threshold stays what it is: where the widened
-    floor reaches it, a row without enough votes is inconclusive. The estimate is new / stored, its interval made of the
-    ends of both that lie furthest apart, so that it covers what either side leaves open.
+    `stored` and `trials` hold one paired ratio to the same reference per trial. The threshold stays what it is: where
+    the widened floor reaches it, a row without enough votes is inconclusive. The estimate is new / stored, its interval
+    made of the ends of both that lie furthest apart, so that it covers what either side leaves open.
 
     Simulated with normal trials that spread by 1 %, five a side: identical programs are called in 6 of 100,000 gates
     after confirmation, +5 % is called in 97 of 100; with 0.5 %, +3 % is called in 97 of 100.
@@ -47,9 +44,7 @@ def vote_against(
     whose = max(reaches, key=lambda name: reaches[name])
     wide = math.expm1(math.log1p(floors.relative) + reaches[whose])
     judged = vote(
-        shifted,
-        replace(floors, relative=wide, threshold=max(floors.threshold, math.nextafter(wide, math.inf))),
-        reference_seconds=None if reference_seconds is None else reference_seconds * before.ratio,
+        shifted, replace(floors, relative=wide, threshold=max(floors.threshold, math.nextafter(wide, math.inf)))
     )
     judged = replace(judged, **_told(judged, wide, whose, reaches[whose], floors), estimate=estimate)
     if judged.visible is None or estimate.half_width <= judged.visible:

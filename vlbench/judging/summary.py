@@ -198,8 +198,7 @@ def _judge(group: CellGroup, row: Row, floors: Floors, state: State, odd: str, *
     votes, again = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
     if not votes:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
-    took = _seconds(group, group.rows[0].name, state)
-    judgement, second = (vote(each, floors, reference_seconds=took) for each in (votes, again))
+    judgement, second = (vote(each, floors) for each in (votes, again))
     return judgement if first else settled(judgement, second if again else None, group.lost, odd)
 
 

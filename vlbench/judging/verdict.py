@@ -49,21 +49,17 @@ class Margins:
 
 @dataclass(frozen=True, kw_only=True)
 class Floors(Margins):
-    """What a vote of trials must exceed: k of n agree, each by the relative and by the absolute floor."""
+    """What a vote of trials must exceed: k of n agree, each by the floor."""
 
     k: int = 4
     """Trials, of `n`, that must agree on the direction; more than half of `n`."""
     n: int = 5
     """Trials planned."""
-    absolute: float = 0.0
-    """The change a trial must show to vote, in seconds of one call."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.k <= self.n < 2 * self.k:
             raise UsageError(f"{self.k} of {self.n} trials is not a majority vote; let k lie above n/2, up to n")
-        if not 0 <= self.absolute < math.inf:
-            raise UsageError(f"the absolute floor is {self.absolute} seconds; give a number that is zero or more")
 
     def votes_needed(self, trials: int) -> int:
         """Votes needed when `trials` trials finished: never fewer than `k`, and the same share of more than `n`."""

@@ -26,32 +26,26 @@ Measured on a shared two-core machine, quiet and loaded; the self-test measures 
 """
 
 
-def vote(trials: Sequence[Estimate], floors: Floors, *, reference_seconds: float | None = None) -> Judgement:
+def vote(trials: Sequence[Estimate], floors: Floors) -> Judgement:
     """The verdict of several trials, each with its paired ratio.
 
-    `reference_seconds` is the reference tower's time for one call; the absolute floor needs it. Trials that crashed are
-    left out of `trials` and cannot vote. One trial gives an estimate and no verdict. Without enough votes the row is
-    the same only if no majority leans to one side and this vote would have called a change of `floors.threshold` in
-    four cases out of five. What it prints as visible is larger, for a change that is called must be confirmed as well.
+    Trials that crashed are left out of `trials` and cannot vote. One trial gives an estimate and no verdict. Without
+    enough votes the row is the same only if no majority leans to one side and this vote would have called a change of
+    `floors.threshold` in four cases out of five. What it prints as visible is larger, for a change that is called must
+    be confirmed as well.
     """
-    if floors.absolute and reference_seconds is None:
-        raise ValueError("the absolute floor needs reference_seconds")
     if not trials:
         return missing("no trial finished")
     if len(trials) == 1:
         return Judgement(Verdict.INCONCLUSIVE, f"1 trial is a quick look; a verdict needs {floors.n}", trials[0])
     count, needed = len(trials), floors.votes_needed(len(trials))
-    gaps = [0.0 if reference_seconds is None else (trial.ratio - 1) * reference_seconds for trial in trials]
-    beyond = [_beyond(trial.ratio, gap, floors) for trial, gap in zip(trials, gaps, strict=True)]
+    beyond = [_beyond(trial.ratio, floors) for trial in trials]
     slower, faster = beyond.count(1), beyond.count(-1)
     if count < needed:
         estimate = median_ratio([trial.ratio for trial in trials])
         few = f"only {count} of {floors.n} trials finished and the vote needs {needed}"
         return Judgement(Verdict.INCONCLUSIVE, few, estimate, slower=slower, faster=faster)
-    missed, seen = (
-        visible_effect(trials, floors, reference_seconds=reference_seconds, power=power)
-        for power in (POWER, OF_EACH_VOTE)
-    )
+    missed, seen = (visible_effect(trials, floors, power=power) for power in (POWER, OF_EACH_VOTE))
     estimate = together(trials)
     if estimate.half_width > missed:  # by trials that the vote outvotes: they have no say in the interval either
         estimate = together(trials, outvoted(count, needed))
@@ -60,9 +54,7 @@ def vote(trials: Sequence[Estimate], floors: Floors, *, reference_seconds: float
     return Judgement(verdict, reason, estimate, seen, slower, faster)
 
 
-def visible_effect(
-    trials: Sequence[Estimate], floors: Floors, *, reference_seconds: float | None = None, power: float = POWER
-) -> float:
+def visible_effect(trials: Sequence[Estimate], floors: Floors, *, power: float = POWER) -> float:
     """The smallest change, as a share, that a vote as noisy as this one calls with the chance `power`.
 
     Each trial votes with the chance that its noise leaves it beyond the floor, and so many of them must. How far from
@@ -74,8 +66,6 @@ def visible_effect(
     count, needed = len(trials), floors.votes_needed(len(trials))
     spread = max(_spread(trials, needed), median(trial.standard_error for trial in trials))
     floor = math.log1p(floors.relative)
-    if floors.absolute and reference_seconds is not None:
-        floor = max(floor, math.log1p(floors.absolute / reference_seconds))
     return math.expm1(min(floor + spread * _distance(count, needed, power), 700.0))  # beyond 700 a float overflows
 
 
@@ -116,9 +106,9 @@ def expected_false_rows(rows: int, rate: float = VOTE_FALSE_ALARMS) -> float:
     return rows * rate
 
 
-def _beyond(ratio: float, gap: float, floors: Floors) -> int:
-    """1 for a trial that votes slower, -1 for faster, 0 for neither. The floors are symmetric in the logarithm."""
-    if abs(math.log(ratio)) <= math.log1p(floors.relative) or abs(gap) < floors.absolute:
+def _beyond(ratio: float, floors: Floors) -> int:
+    """1 for a trial that votes slower, -1 for faster, 0 for neither. The floor is symmetric in the logarithm."""
+    if abs(math.log(ratio)) <= math.log1p(floors.relative):
         return 0
     return 1 if ratio > 1 else -1
 
