@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -180,6 +182,18 @@ def test_of_checks_that_passed_or_failed_alike_the_worst_is_the_one_furthest_off
     for less, more in ((RIGHT, CLOSE), (blind, WRONG), (near, far)):
         assert worst_accuracy(checked(less, more)) == worst_accuracy(checked(more, less)) == more
     assert worst_accuracy([died("a")]) is None
+
+
+def test_an_error_that_is_no_number_is_the_worst_in_whatever_order() -> None:
+    known: dict[str, object] = {"timed_limit": 0.03, "own_error": 0.02}
+    finite = [WRONG.model_copy(update={"fp32_error": error}) for error in (0.1, 9.0, math.inf)]
+    late = WRONG.model_copy(update=known | {"timed_error": math.nan})
+    nan = WRONG.model_copy(update=known | {"fp32_error": math.nan, "timed_error": 1e-9})
+    other = nan.model_copy(update={"reason": "not ulp in fp32: error nan"})
+    for order in permutations([*finite, late]):
+        assert worst_accuracy(checked(*order)) is late
+    for order in permutations([*finite, late, nan, other]):
+        assert worst_accuracy(checked(*order)) is other
 
 
 def test_why_a_row_has_no_times_is_told_by_the_trial_that_ended_for_good() -> None:

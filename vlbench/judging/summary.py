@@ -270,8 +270,15 @@ def _pays_back(group: CellGroup, seconds: float | None, first: float | None, sta
 
 
 def worst_accuracy(seen: Sequence[VariantTrial]) -> Accuracy | None:
-    """The check that failed, or else the one furthest off: in fp32, and where that is the same in the timed dtype."""
-    checks = [variant.accuracy for variant in seen if variant.accuracy]
-    return max(
-        checks, key=lambda check: (not check.passed, check.fp32_error or 0.0, check.timed_error or 0.0), default=None
-    )
+    """The check that failed, or else the one furthest off: in fp32, and where that is the same in the timed dtype.
+
+    An error that is no number is further off than any.
+    """
+    return max((variant.accuracy for variant in seen if variant.accuracy), key=_far_off, default=None)
+
+
+def _far_off(check: Accuracy) -> tuple[object, ...]:
+    errors = [error or 0.0 for error in (check.fp32_error, check.timed_error)]
+    strange = [math.isnan(error) for error in errors]  # which compares with nothing
+    apart = [(odd, 0.0 if odd else error) for odd, error in zip(strange, errors, strict=True)]
+    return (not check.passed, any(strange), *apart, check.reason or "")
