@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,8 @@ def test_units_that_do_not_match_are_not_compared() -> None:
 
 @pytest.mark.parametrize("zero", [0.0, -1.0])
 def test_a_figure_without_a_ratio_is_not_compared(zero: float) -> None:
-    row = only(run_rows([*three("a"), run("a3", t=zero)], three("b"), FLOORS))
+    without = replace(run("a3", t=1.0), metrics={"t": Metric("t", zero, "s", Better.LOWER)})
+    row = only(run_rows([*three("a"), without], three("b"), FLOORS))
     assert row.verdict is Verdict.MISSING
 
 
@@ -89,6 +91,19 @@ def test_a_run_that_failed_requests_is_inaccurate_and_shows_no_figures() -> None
     assert row.verdict is Verdict.INACCURATE
     assert row.reason == "b3: 12 of its requests failed"
     assert (row.before, row.after) == (None, None)
+
+
+@pytest.mark.parametrize("told", [{"total_input_tokens": "90"}, {}])
+@pytest.mark.parametrize("lost", [1, 3])
+def test_requests_that_were_lost_come_before_the_work_that_is_other_without_them(
+    told: dict[str, str], lost: int
+) -> None:
+    whole, done = {"total_input_tokens": "100"}, {"total_output_tokens": 50.0}
+    before, after = ([replace(each, answered=done) for each in three(side, **whole)] for side in "ab")
+    fault: dict[str, Any] = {"fault": "12 of its requests failed", "answered": {"total_output_tokens": 40.0}}
+    after[:lost] = [replace(each, conditions=whole | told, **fault) for each in after[:lost]]
+    found = {row.verdict: row.reason for row in run_rows(before, after, FLOORS)}
+    assert found[Verdict.INACCURATE] == "b0: 12 of its requests failed"
 
 
 def test_another_workload_is_not_compared() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,19 @@ import pytest
 from vlbench.errors import UsageError
 from vlbench.readers import read
 
-from .samples import LM_EVAL_TABLE, MM_PROCESSOR
+from .samples import (
+    ASV,
+    BM,
+    DUMPED,
+    GOOGLE,
+    LATENCY,
+    LATENCY_PRINTED,
+    LIST,
+    LM_EVAL_TABLE,
+    MM_PROCESSOR,
+    MM_TABLE,
+    THROUGHPUT,
+)
 from .test_readers import AIPERF, AIPERF_CSV, HYPERFINE, PYTEST_BENCHMARK, SGLANG, VLLM, one, written
 
 NAN = float("nan")
@@ -30,7 +43,47 @@ def timed(**changes: object) -> dict[str, Any]:
     [
         ({**VLLM, "completed": None}, "completed is not told, so requests may have been lost"),
         (without(VLLM, "completed", "failed"), "completed is not told"),
-        ({**VLLM, "failed": -5}, "failed is -5, not a count"),
+        ({**VLLM, "failed": -5}, "failed holds -5, below zero"),
+        ({**VLLM, "median_ttft_ms": -80.0}, "median_ttft_ms holds -80.0, below zero"),
+        ({**VLLM, "request_goodput": -1.0}, "request_goodput holds -1.0, below zero"),
+        ({**VLLM, "mean_ttft_ms": -90.0}, "mean_ttft_ms holds -90.0, below zero"),
+        ({**VLLM, "total_input_tokens": -7}, "total_input_tokens holds -7, below zero"),
+        ({**VLLM, "itls": [[0.1], [0.1, -0.2]]}, "itls holds -0.2, below zero"),
+        ({**VLLM, "duration": -11.6}, "duration holds -11.6, below zero"),
+        ({**SGLANG, "total_output_tokens_retokenized": "-9"}, "total_output_tokens_retokenized holds -9.0, below zero"),
+        ({**VLLM, "success": [False] * 200}, "success has 0 true and completed is 200"),
+        (
+            {**VLLM, "completed": 188, "failed": 12, "success": [True] * 200},
+            "success has 200 true and completed is 188",
+        ),
+        ({**VLLM, "success": ["yes"] * 200}, "success is .'yes', .* not a list of what each request came to"),
+        ({**SGLANG, "success": False}, "success is False, not a list"),
+        (
+            {**AIPERF, "request_latency": {"avg": 9.0, "p50": -5.0, "unit": "ms"}},
+            "request_latency: p50 holds -5.0, below",
+        ),
+        ({**AIPERF, "request_throughput": {"avg": -13.5}}, "request_throughput: avg holds -13.5, below zero"),
+        ({**AIPERF, "output_sequence_length": {"avg": -9.0, "unit": "tokens"}}, "length: avg holds -9.0, below zero"),
+        ({**MM_PROCESSOR, "mean_e2el_ms": -9.0}, "mean_e2el_ms: input should be greater than or equal to 0"),
+        (
+            {**MM_PROCESSOR, "encoder_summary": {"total_encoder_calls": -9}},
+            "total_encoder_calls: input should be greater",
+        ),
+        (MM_TABLE.replace("30.50", "-30.50"), "median of apply_hf_processor_secs holds -30.5, below zero"),
+        ({**LATENCY, "avg_latency": -1.3}, "avg_latency: input should be greater than 0"),
+        (LATENCY_PRINTED.replace("1.4726", "-1.4726"), "50% percentile latency holds -1.4726"),
+        ({**THROUGHPUT, "total_num_tokens": -5}, "total_num_tokens holds -5.0, below zero"),
+        ({**GOOGLE, "benchmarks": [{**BM, "iterations": -1}]}, "benchmarks.0.iterations: input should be greater"),
+        ({**ASV, "results": {"time_x": [[-3.0], []]}}, "'time_x' holds -3, below zero"),
+        (
+            {**ASV, "results": {"time_x": [[2.0], [], "1"] + [None] * 8 + [[[-1.0, 2.0, 3.0]]]}},
+            "'time_x' holds -1, below",
+        ),
+        ([{**DUMPED[0], "value": -12.5}], "'T.test_a.encode_latency_ms' holds -12.5, below zero"),
+        (json.dumps([{**LIST[0], "value": -50.5}]), "'encode' holds -50.5, below zero"),
+        ("name,value\na_ms,12\na_ms,-12\na_ms,13\n", "'a_ms' holds -12, below zero"),
+        ("name,value,unit,better\na,-12,images/s,higher\n", "'a' holds -12, below zero"),
+        ("latency: -17.25 +- 0.72 ms (n=3)\n", "'latency' holds -17.25, below zero"),
         ({**VLLM, "failed": 0.5}, "failed is 0.5, not a count"),
         ({**VLLM, "completed": 300}, "completed is 300 of num_prompts 200"),
         ({**VLLM, "errors": {"a": 3}}, "errors is .* not a list"),
@@ -56,6 +109,7 @@ def timed(**changes: object) -> dict[str, Any]:
         (timed(exit_codes=[0]), "'./old' has 1 exit codes for 3 times"),
         (timed(median="1.0"), "results.0.median: input should be a valid number"),
         (timed(median=-1.0), "results.0.median: input should be greater than 0"),
+        (timed(mean=-1.0), "results.0.mean: input should be greater than 0"),
         (timed(median=NAN), "results.0.median: input should be a finite number"),
         (timed(times=[1.0, NAN, 1.0]), "results.0.times.1: input should be a finite number"),
         (timed(median=0.1), "'./old' has a median of 0.1 and its samples one of 1"),
@@ -114,6 +168,9 @@ def test_what_is_cut_or_edited_is_refused(tmp_path: Path, content: object, messa
         ({**SGLANG, "failedRequests": 2}, "failedRequests is 2, so requests were lost"),
         ({**SGLANG, "request_timeout_count": 2}, "request_timeout_count is 2, so requests were lost"),
         ({**SGLANG, "request_errors": ["", "reset"]}, "request_errors holds 1, so requests were lost"),
+        ({**SGLANG, "completed": 90, "success": [True] * 90 + [False] * 10}, "10 of its requests failed"),
+        ({**SGLANG, "completed": 0, "success": [False] * 100}, "100 of its requests failed"),
+        ({**SGLANG, "input_lens": [9] * 112}, "12 of its requests failed"),
     ],
 )
 def test_lost_work_is_a_fault(tmp_path: Path, content: object, fault: str) -> None:
@@ -213,6 +270,14 @@ def test_means_are_named_as_left_out(tmp_path: Path) -> None:
     run = one(written(tmp_path, {**told, **means}))
     assert run.left_out == ("mean_ttft_ms",)
     assert not run.metrics.keys() & means.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("overhead", "ms"), ("latency_delta_ms", ""), ("mcc", ""), ("min_score", "")]
+)
+def test_a_difference_and_a_score_may_be_below_zero(tmp_path: Path, name: str, unit: str) -> None:
+    path = written(tmp_path, f"name,value,unit,better\n{name},-1,{unit},lower\n")
+    assert one(path).metrics[name].value == -1
 
 
 def test_a_throughput_of_zero_is_kept(tmp_path: Path) -> None:

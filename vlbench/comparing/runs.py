@@ -44,9 +44,10 @@ def run_rows(
             raise UsageError(f"no metric fits {pattern!r}; there are {', '.join(sorted(names))}{aside}")
     old, new = (_by_conditions(side) for side in _of_both(before, after))
     rows = list(_not_understood((*before, *after), metrics))
-    if lost := _lost(before, after):
+    apart = _apart(*_of_both(before, after))
+    if lost := _lost(before, after) or (_fault((*before, *after)) if apart else ""):
         return [JudgedRow.of("all metrics", inaccurate(lost), measure="accuracy"), *rows]
-    if apart := _apart(*_of_both(before, after)):
+    if apart:
         return [JudgedRow.missing("all metrics", "metric", _refusal(apart)), *rows]
     every, judged = {**old, **new}, list[JudgedRow]()
     for conditions in every:
@@ -89,6 +90,11 @@ def _lost(before: Sequence[Run], after: Sequence[Run]) -> str:
     return ""
 
 
+def _fault(runs: Iterable[Run]) -> str:
+    """Why the figures of a run mean nothing; "" where those of all do."""
+    return next((f"{run.source}: {run.fault}" for run in runs if run.fault), "")
+
+
 def _settings(run: Run) -> Conditions:
     return tuple(sorted((key, value) for key, value in run.conditions.items() if not key.startswith("total_")))
 
@@ -128,10 +134,13 @@ def _other_work(old: Sequence[Run], new: Sequence[Run]) -> str:
 
 
 def _rows(label: str, old: list[Run], new: list[Run], floors: RunFloors, patterns: Sequence[str]) -> list[JudgedRow]:
+    fault = _fault((*old, *new))  # requests that were lost are counted nowhere, so that what was done differs, too
+    if fault and not (old and new):
+        return [JudgedRow.of(label or "all metrics", inaccurate(fault), measure="accuracy")]
     if not (old and new):
         alone = f"only the runs {'after' if new else 'before'} have these conditions"
         return [JudgedRow.missing(label, "metric", alone)]
-    if difference := _other_work(old, new):
+    if not fault and (difference := _other_work(old, new)):
         return [JudgedRow.missing(label or "all metrics", "metric", f"not the same work: {difference}")]
     names = {name: None for run in (*old, *new) for name in run.metrics}
     wanted = [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
@@ -157,12 +166,11 @@ def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloor
         reason = f"other questions: {' and '.join(f'{each:,}' for each in sorted(asked))} were asked"
         return JudgedRow.missing(title, measure, reason)
     shown: dict[str, Any] = {"measure": measure, "unit": first.unit, "better": first.better}
+    if fault := _fault((*old, *new)):  # a run that dropped work has no figures to show
+        return JudgedRow.of(title, inaccurate(fault), **shown | {"measure": "accuracy"})
     if any(metric.value <= 0 for metric in every):
         reason = "a figure is zero or negative, so there is no ratio; was it measured?"
         return JudgedRow.of(title, missing(reason), **shown)
-    faults = [f"{run.source}: {run.fault}" for run in (*old, *new) if run.fault]
-    if faults:  # a run that dropped work has no figures to show
-        return JudgedRow.of(title, inaccurate(faults[0]), **shown | {"measure": "accuracy"})
     judged = compare_shares if all(metric.answers for metric in every) else compare_runs
     judgement = judged(before, after, floors)
     return JudgedRow.of(title, judgement, before=_centre(before), after=_centre(after), **shown)

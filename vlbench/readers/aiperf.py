@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite
+from vlbench.readers.document import Document, Reader, check_figures, count, failures, finite
 from vlbench.readers.pasted import csv_rows, put
 from vlbench.readers.serving import told_lost
-from vlbench.record.directions import Better, words_of
+from vlbench.record.directions import Better, is_amount, words_of
 from vlbench.record.runs import Metric, Run, collect
 
 Figures = dict[str, Any]
@@ -46,7 +46,8 @@ def _read(document: Document) -> list[Run]:
     left_out: list[str] = []
     for name, figures in entries.items():
         if isinstance(figures, dict) and "avg" in figures:
-            check_finite(f"{document.source}: {name}", figures)
+            signed = [] if is_amount(name, str(figures.get("unit", ""))) else [*figures]
+            check_figures(f"{document.source}: {name}", figures, signed=signed)
             metrics += (found := _metrics(document.source, name, figures))
             unread += [name] * (not found and not IGNORED.fullmatch(name))
             left_out += [f"avg_{name}"] * bool(found and figures.get("p50") is not None)

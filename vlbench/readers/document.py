@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -150,6 +150,13 @@ def finite(source: str, name: str, value: object) -> float:
     return float(found)
 
 
+def amount(source: str, name: str, value: object) -> float:
+    """The time, rate or count that a key holds. Raises UsageError where it is none, or below zero."""
+    found = finite(source, name, value)
+    check_figures(source, {name: found})
+    return found
+
+
 def count(source: str, name: str, value: object) -> int:
     """The count that a key holds, perhaps as text or with a fraction of zero. Raises UsageError where it is none."""
     found = finite(source, name, value)
@@ -158,12 +165,28 @@ def count(source: str, name: str, value: object) -> int:
     return int(found)
 
 
-def check_finite(source: str, result: Mapping[str, Any], but: frozenset[str] = frozenset()) -> None:
-    """Raises UsageError for NaN and infinity in any figure of an object or in a list of them; `but` may be infinite."""
+def check_figures(
+    source: str, result: Mapping[str, Any], unbounded: Collection[str] = (), signed: Collection[str] = ()
+) -> None:
+    """Raises UsageError for NaN in any figure of an object or in a list of them, and for one out of its range.
+
+    The keys `unbounded` may be infinite and the keys `signed` below zero.
+    """
     for name, value in result.items():
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, float) and not math.isfinite(each) and (name not in but or math.isnan(each)):
+        for each in _figures(value):
+            if isinstance(each, float) and not math.isfinite(each) and (name not in unbounded or math.isnan(each)):
                 raise UsageError(f"{source}: {name} is {value!r:.40}, not a number; run it again")
+            if isinstance(each, int | float) and each < 0 and name not in signed:
+                raise UsageError(f"{source}: {name} holds {each!r:.40}, below zero; is the file unchanged?")
+
+
+def _figures(value: object) -> Iterator[object]:
+    """What a key holds, also in lists of lists."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _figures(each)
+    else:
+        yield value
 
 
 def unread_keys(values: Mapping[str, Any], known: frozenset[str]) -> tuple[str, ...]:

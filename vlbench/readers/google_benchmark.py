@@ -8,7 +8,7 @@ from collections import Counter
 from statistics import median
 from typing import Annotated, Any
 
-from pydantic import BaseModel, FailFast
+from pydantic import BaseModel, FailFast, NonNegativeInt
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, Seconds, failures, objects_with, timed, unread_keys, validated
@@ -39,9 +39,9 @@ class _Benchmark(BaseModel):
     aggregate_name: str = ""
     real_time: Seconds | None = None
     time_unit: str = ""
-    repetitions: int | None = None
-    repetition_index: int | None = None
-    iterations: int | None = None
+    repetitions: NonNegativeInt | None = None
+    repetition_index: NonNegativeInt | None = None
+    iterations: NonNegativeInt | None = None
     error_occurred: bool = False
     skipped: bool = False
 

@@ -18,6 +18,7 @@ KNOWN = words_of("command mean stddev median user system min max times exit_code
 
 class _Result(BaseModel):
     command: str
+    mean: Seconds | None = None
     median: Seconds
     times: Annotated[tuple[Seconds, ...], FailFast()] = ()
     """Seconds."""

@@ -16,6 +16,7 @@ OF_FILE = words_of("machine_info commit_info benchmarks datetime version")
 
 
 class _Stats(BaseModel):
+    mean: Seconds | None = None
     median: Seconds
     data: Annotated[tuple[Seconds, ...], FailFast()] = ()
     """Kept with --benchmark-save-data alone; seconds."""

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, check_finite, check_told, count, failures, finite, objects_with
+from vlbench.readers.document import Document, Reader, amount, check_figures, check_told, count, failures, objects_with
 from vlbench.readers.pasted import number_in, put
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
@@ -41,6 +41,10 @@ SPREAD = re.compile(
     r"(mean|std|max|min)_\w+_ms|max_\w*tokens_per_s|spec_decode_\w+|acceptance_(rate|length)|position_\d+"
 )
 """Means and spreads: one slow request moves them, and medians and percentiles are read. Then drafts, seen in those."""
+SIGNED = words_of("seed top_k max_concurrency")
+"""Of the keys that are known, those that may be below zero."""
+PER_REQUEST = ("input_lens", "errors", "success")
+"""Lists that have an entry for each request that was sent."""
 WORK = {
     "request_throughput": "completed",
     "input_throughput": "total_input_tokens",
@@ -78,7 +82,6 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
     for name, value in result.items():
         put(source, plain, name.rstrip(":"), value)  # vLLM once wrote `request_goodput:`
     result = plain
-    check_finite(source, result, UNBOUNDED)
     metrics, unread = [], []
     for name, value in result.items():
         latency, rate = LATENCY.fullmatch(name), THROUGHPUT.fullmatch(name)
@@ -86,14 +89,15 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
             continue
         if not (latency or rate):
             unread.append(name)
-        elif (figure := finite(source, name, value)) or rate:
+        elif (figure := amount(source, name, value)) or rate:
             unit = "ms" if latency else "requests/s" if name.startswith("request") else "tokens/s"
             better = Better.LOWER if latency else Better.HIGHER
             metrics.append(Metric(name, figure, unit, better, _samples(source, name, result)))
+    check_figures(source, result, UNBOUNDED, SIGNED.union(unread))
     conditions = {key: str(result[key]) for key in sorted(WORKLOAD) if result.get(key) is not None}
     if lengths := result.get("input_lens"):
         conditions["input_lens"] = sha256(str(lengths).encode()).hexdigest()[:8]
-    answered = {key: finite(source, key, result[key]) for key in sorted(ANSWERED) if result.get(key) is not None}
+    answered = {key: amount(source, key, result[key]) for key in sorted(ANSWERED) if result.get(key) is not None}
     if result.get("num_prompts") is None and result.get("completed") is not None:
         answered["completed"] = count(source, "completed", result["completed"])
     fault = lost_requests(source, result) or told_lost({name: result[name] for name in unread})
@@ -109,15 +113,20 @@ def lost_requests(source: str, result: dict[str, Any]) -> str:
         None if result.get(key) is None else count(source, key, result[key])
         for key in ("num_prompts", "completed", "failed")
     )
-    errors = result.get("errors") or []
-    if not isinstance(errors, list):
-        raise UsageError(f"{source}: errors is {errors!r:.40}, not a list of what each request answered; run it again")
+    each = {key: [] if result.get(key) is None else result[key] for key in PER_REQUEST}
+    for key, told in each.items():
+        if not isinstance(told, list) or (key == "success" and not all(isinstance(one, bool) for one in told)):
+            raise UsageError(f"{source}: {key} is {told!r:.40}, not a list of what each request came to; run it again")
+    answered = each["success"].count(True)
+    if each["success"] and done is not None and answered != done:
+        raise UsageError(f"{source}: success has {answered} true and completed is {done}; was the file edited?")
     if done is None and (failed is None or "completed" in result):
         raise UsageError(f"{source}: completed is not told, so requests may have been lost; run it again")
     if requested is not None and done is not None and done > requested:
         raise UsageError(f"{source}: completed is {done} of num_prompts {requested}; was the file edited?")
-    lost = max(failed or 0, sum(map(bool, errors)), 0 if None in (requested, done) else requested - done)  # type: ignore[operator]
-    return failures(lost)
+    sent = max(requested or 0, *map(len, each.values()))
+    lost = max(failed or 0, sum(map(bool, each["errors"])), 0 if done is None else sent - done)
+    return failures(max(lost, len(each["success"]) - answered))
 
 
 def told_lost(unread: Mapping[str, object]) -> str:
@@ -143,6 +152,6 @@ def _samples(source: str, name: str, result: dict[str, Any]) -> tuple[float, ...
     if name != "median_ttft_ms" or not isinstance(times, list):
         return ()
     for time in times:
-        if isinstance(time, bool) or not isinstance(time, int | float) or time < 0:
+        if isinstance(time, bool) or not isinstance(time, int | float):
             raise UsageError(f"{source}: ttfts holds {time!r:.40}, which is no time; run it again")
     return tuple(1000 * time for time in times if time)

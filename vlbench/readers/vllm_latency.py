@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, FailFast
 
-from vlbench.readers.document import Document, Reader, Seconds, finite, objects_with, timed, unread_keys, validated
+from vlbench.readers.document import Document, Reader, Seconds, amount, objects_with, timed, unread_keys, validated
 from vlbench.readers.pasted import Block, pasted_blocks, put
 from vlbench.record.directions import words_of
 from vlbench.record.runs import Run, collect
@@ -24,6 +24,7 @@ READ = {"50": "median_latency", "90": "p90_latency", "99": "p99_latency"}
 
 
 class _File(BaseModel):
+    avg_latency: Seconds
     latencies: Annotated[tuple[Seconds, ...], FailFast()]
     percentiles: dict[str, Seconds]
 
@@ -38,7 +39,7 @@ def _read(document: Document) -> list[Run]:
 def _pasted(block: Block) -> Run:
     told: dict[str, float] = {}
     for found in filter(None, map(LINE.fullmatch, block.lines)):
-        put(block.source, told, found[1], finite(block.source, f"{found[1]}% percentile latency", found[2]))
+        put(block.source, told, found[1], amount(block.source, f"{found[1]}% percentile latency", found[2]))
     return _run(block.source, told, unread=tuple(block.left(KNOWN_LINE)), asked=block.asked)
 
 

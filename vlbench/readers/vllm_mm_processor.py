@@ -7,10 +7,10 @@ entered. https://github.com/vllm-project/vllm/blob/main/vllm/benchmarks/mm_proce
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, NonNegativeInt
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, finite, objects_with, unread_keys, validated
+from vlbench.readers.document import Document, Reader, amount, objects_with, unread_keys, validated
 from vlbench.readers.pasted import pasted_blocks, put
 from vlbench.readers.serving import lost_requests, told_lost
 from vlbench.record.directions import Better, words_of
@@ -34,10 +34,11 @@ Stages = dict[str, dict[str, float]]
 
 class _File(BaseModel):
     mm_processor_stats: dict[str, dict[str, Figure]]
+    mean_e2el_ms: Figure = 0.0
     median_e2el_ms: Figure
     percentiles_e2el_ms: list[tuple[Figure, Figure]]
     config: dict[str, Any] = {}
-    encoder_summary: dict[str, int] = {}
+    encoder_summary: dict[str, NonNegativeInt] = {}
 
 
 def _read(document: Document) -> list[Run]:
@@ -85,13 +86,13 @@ def _pasted(document: Document) -> Run:
     for line in block.lines[1:]:
         first, *figures = line.split() or [""]
         if REQUESTS.fullmatch(line):
-            value = finite(source, f"{first} of requests", figures[0])
+            value = amount(source, f"{first} of requests", figures[0])
             put(source, stages.setdefault("e2el", {}), first.lower().removesuffix(".0"), value)
         elif calls := CALLS.fullmatch(line):
-            put(source, answered, "total_encoder_calls", finite(source, "calls", calls[1]))
-            answered["num_requests_with_encoder_calls"] = finite(source, "requests", calls[2])
+            put(source, answered, "total_encoder_calls", amount(source, "calls", calls[1]))
+            answered["num_requests_with_encoder_calls"] = amount(source, "requests", calls[2])
         elif len(figures) == len(columns) and "e2el" not in stages and re.fullmatch(r"\w+", first):
-            told = [finite(source, f"{name} of {first}", each) for name, each in zip(columns, figures, strict=True)]
+            told = [amount(source, f"{name} of {first}", each) for name, each in zip(columns, figures, strict=True)]
             put(source, stages, first, dict(zip(columns, told, strict=True)))
             rows.add(f"{line:.60}")  # as `left` cuts it
     metrics, unread = _metrics(stages)

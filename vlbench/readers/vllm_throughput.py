@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vlbench.readers.document import Document, Reader, check_told, finite, objects_with, unread_keys
+from vlbench.readers.document import Document, Reader, amount, check_told, objects_with, unread_keys
 from vlbench.readers.pasted import Block, pasted_blocks, pasted_number, put
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
@@ -50,7 +50,7 @@ def _plain(text: str | None) -> float | str | None:
 def _run(
     source: str, result: dict[str, Any], unread: Iterable[str] = (), above: Mapping[str, str] | None = None
 ) -> Run:
-    told = {key: finite(source, key, value) for key, value in result.items() if key in KNOWN and value is not None}
+    told = {key: amount(source, key, value) for key, value in result.items() if key in KNOWN and value is not None}
     metrics = [Metric(name, told[name], unit, Better.HIGHER) for name, unit in RATES.items() if name in told]
     check_told(source, metrics, told, WORK, "elapsed_time")
     asked = {**(above or {}), **{key: f"{told[key]:g}" for key in sorted(ASKED & told.keys())}}

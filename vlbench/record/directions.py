@@ -85,6 +85,15 @@ _WITHIN = re.compile(r"(within|under|below|above|over|than)[\W_]*\d")
 """So many of something are: a share, whatever is measured there."""
 _ENDS = _HARM | words_of("crash crashes oom exhaustion death deadlock")
 """A time until one of these is good when it is long."""
+_AMOUNTS = words_of(
+    "latency latencies ttft tpot itl e2el duration elapsed runtime walltime throughput tput goodput qps rps fps tps "
+    "count counts"
+)
+_DIFFERENCE = words_of(
+    "delta deltas diff difference change gain gains overhead loss drift skew offset error errors jitter slack margin "
+    "regression timeout timeouts"
+)
+"""Of two amounts, or a setting of which -1 means none."""
 _ALSO_STATISTICS = words_of("min max b h")
 """Of a unit they are minutes, bytes and hours; of a name they may be anything."""
 _PAIRS = {
@@ -124,6 +133,18 @@ def better_of(name: str, unit: str = "") -> Better | None:
     if Better.HIGHER in found and not _UNDONE.isdisjoint(named + both[1]):
         return None
     return found.pop() if len(found) == 1 else None
+
+
+def is_amount(name: str, unit: str = "") -> bool:
+    """Is the figure `name` in `unit` a time, a rate or a count by its words, and no difference of two?
+
+    None of them is below zero.
+    """
+    named, measured = ([word for word in _words(name) if word not in _ALSO_STATISTICS], {*_words(unit)})
+    if not (_DIFFERENCE | _SAYS_NOTHING).isdisjoint({*named, *measured}):
+        return False
+    is_unit = not measured.isdisjoint(_TIMES | _COUNTS | _DATA)
+    return is_unit or not _AMOUNTS.isdisjoint(named) or (bool(named) and named[-1] in _TIMES)
 
 
 def with_micro_sign(unit: str) -> str:

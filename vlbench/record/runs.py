@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 from vlbench.errors import UsageError
-from vlbench.record.directions import Better, with_micro_sign
+from vlbench.record.directions import Better, is_amount, with_micro_sign
 
 LEAST, MOST = 1e-60, 1e60
 """What a figure that is not zero lies between: nothing measured lies beyond, where squares and ratios overflow."""
@@ -69,7 +69,10 @@ def collect(
     unread: Iterable[str] = (),
     answered: dict[str, float] | None = None,
 ) -> Run:
-    """A run of `metrics`, checked. Raises `UsageError` on a repeated name and on a figure that is no number."""
+    """A run of `metrics`, checked.
+
+    Raises `UsageError` on a repeated name, a figure that is no number, and a time, a rate or a count below zero.
+    """
     named: dict[str, Metric] = {}
     for metric in metrics:
         if metric.name in named:
@@ -77,6 +80,8 @@ def collect(
         for figure in (metric.value, metric.deviation, metric.error, metric.questions, *metric.samples):
             if figure != 0 and not LEAST <= abs(figure) <= MOST:
                 raise UsageError(f"{source}: {metric.name!r} holds {figure}, which is no measurement; run it again")
+            if figure < 0 and is_amount(metric.name, metric.unit):
+                raise UsageError(f"{source}: {metric.name!r} holds {figure:g}, below zero; was it edited?")
         unit = with_micro_sign(metric.unit)
         named[metric.name] = metric if unit == metric.unit else replace(metric, unit=unit)
     if not named:
