@@ -216,9 +216,27 @@ def test_an_older_key_is_read_and_an_unknown_one_is_named(tmp_path: Path) -> Non
     assert run.unread == ("warp_factor",)
 
 
-@pytest.mark.parametrize("key", ["backend", "model_id", "total_input_tokens", "random_output_len", "max_concurrency"])
-def test_what_was_asked_for_is_a_condition(tmp_path: Path, key: str) -> None:
-    assert one(written(tmp_path, {**VLLM, key: "other"})).conditions[key] == "other"
+ASKED = (
+    "backend model_id model dataset_name dataset_path request_rate burstiness max_concurrency seed temperature top_p "
+    "top_k frequency_penalty goodput goodput_config_dict random_input_len random_output_len random_range_ratio "
+    "hf_output_len sharegpt_output_len input_len output_len ignore_eos extra_request_body num_warmups gsp_num_groups "
+    "image_resolution ramp_up_strategy lora_name"
+)
+
+
+def test_what_was_asked_for_is_a_condition(tmp_path: Path) -> None:
+    for content in (VLLM, SGLANG):
+        for key in ASKED.split():
+            run = one(written(tmp_path, {**content, key: "other"}))
+            assert (run.conditions[key], run.unread) == ("other", ())
+    assert one(written(tmp_path, {**VLLM, "total_input_tokens": 9})).conditions["total_input_tokens"] == "9"
+    served = {"model_path": "some/model", "tokenizer_path": None, "tp_size": 2}
+    assert one(written(tmp_path, {**SGLANG, "server_info": served})).conditions["server_model_path"] == "some/model"
+
+
+def test_a_number_called_goodput_was_measured(tmp_path: Path) -> None:
+    assert one(written(tmp_path, {**VLLM, "goodput": 16.0})).unread == ("goodput",)
+    assert one(written(tmp_path, {**VLLM, "request_goodput": 16.0})).conditions["goodput"] == "asked for"
 
 
 def test_sglang_lines_are_runs_and_their_load_is_a_condition(tmp_path: Path) -> None:

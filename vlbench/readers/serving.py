@@ -24,9 +24,19 @@ WORKLOAD = words_of(
     "request_rate burstiness max_concurrency random_input_len random_output_len random_range_ratio "
     "sharegpt_output_len random_prefix_len total_input_tokens total_input total_input_text_tokens "
     "total_input_vision_tokens total_input_sequences "
-    "ramp_up_strategy ramp_up_start_rps ramp_up_end_rps goodput_config seed lora_name"
+    "ramp_up_strategy ramp_up_start_rps ramp_up_end_rps seed lora_name lora_modules lora_assignment temperature top_p "
+    "top_k min_p ignore_eos best_of use_beam_search logprobs return_logprob sampling_params extra_body "
+    "extra_request_body num_warmups warmup_requests dataset tokenizer tokenizer_mode endpoint disable_stream "
+    "disable_ignore_eos apply_chat_template flush_cache"
 )
 """What was asked for: runs that differ in any of it measure different things."""
+ARGUMENT = re.compile(
+    r"(random|sharegpt|custom|hf|sonnet|spec_bench|prefix_repetition|blazedit|gsp|mooncake)_\w+|goodput_(config|slo)\w*"
+    r"|(image|video)_(count|resolution|format|content)|\w+_penalty|(input|output|prompt|prefix|context|max_model)_len"
+)
+"""As much: the settings of the data sets and of sampling, by the first or last words of their options."""
+OF_SERVER = ("model_path", "tokenizer_path")
+"""SGLang tells the model in what it knows of its server alone."""
 ANSWERED = words_of("total_output_tokens total_output total_output_tokens_retokenized")
 """What came back. Sampling moves it by a few tokens."""
 UNBOUNDED = words_of("request_rate max_concurrency ramp_up_start_rps ramp_up_end_rps")
@@ -41,7 +51,7 @@ SPREAD = re.compile(
     r"(mean|std|max|min)_\w+_ms|max_\w*tokens_per_s|spec_decode_\w+|acceptance_(rate|length)|position_\d+"
 )
 """Means and spreads: one slow request moves them, and medians and percentiles are read. Then drafts, seen in those."""
-SIGNED = words_of("seed top_k max_concurrency")
+SIGNED = words_of("seed top_k max_concurrency logprobs presence_penalty frequency_penalty")
 """Of the keys that are known, those that may be below zero."""
 PER_REQUEST = ("input_lens", "errors", "success")
 """Lists that have an entry for each request that was sent."""
@@ -82,10 +92,12 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
     for name, value in result.items():
         put(source, plain, name.rstrip(":"), value)  # vLLM once wrote `request_goodput:`
     result = plain
+    asked = {name for name in result if name in WORKLOAD or ARGUMENT.fullmatch(name)}
+    asked |= {"goodput"} if isinstance(result.get("goodput"), str | list | dict) else set()  # a number was measured
     metrics, unread = [], []
     for name, value in result.items():
         latency, rate = LATENCY.fullmatch(name), THROUGHPUT.fullmatch(name)
-        if value is None or name in WORKLOAD | ANSWERED | IGNORED or SPREAD.fullmatch(name):
+        if value is None or name in asked | ANSWERED | IGNORED or SPREAD.fullmatch(name):
             continue
         if not (latency or rate):
             unread.append(name)
@@ -94,7 +106,11 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
             better = Better.LOWER if latency else Better.HIGHER
             metrics.append(Metric(name, figure, unit, better, _samples(source, name, result)))
     check_figures(source, result, UNBOUNDED, SIGNED.union(unread))
-    conditions = {key: str(result[key]) for key in sorted(WORKLOAD) if result.get(key) is not None}
+    conditions = {key: str(result[key]) for key in sorted(asked) if result[key] is not None}
+    if result.get("request_goodput") is not None:
+        conditions.setdefault("goodput", "asked for")
+    if isinstance(server := result.get("server_info"), dict):
+        conditions |= {f"server_{key}": str(server[key]) for key in OF_SERVER if server.get(key) is not None}
     if lengths := result.get("input_lens"):
         conditions["input_lens"] = sha256(str(lengths).encode()).hexdigest()[:8]
     answered = {key: amount(source, key, result[key]) for key in sorted(ANSWERED) if result.get(key) is not None}
