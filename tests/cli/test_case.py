@@ -42,7 +42,7 @@ WRONG = {
     "flag": ('"argsort-inverse"', '"argsort-invers"', "argsort-invers"),
     "grid": ('"1x4x6"', '"4x6"', "'4x6' must be FRAMESxROWSxCOLUMNS"),
     "model": ("qwen2.5-vl-tiny", "qwen9", "there is no model 'qwen9'"),
-    "seam": ("[[claim]]", "[[time]]\nname = 'x'\nseam = 'joy'\nsize = '1'\nwhy = ''\n[[claim]]", "no seam 'joy'"),
+    "seam": ("[[claim]]", "[[time]]\nname = 'x'\nseam = 'joy'\nsize = '1'\nwhy = ''\n[[claim]]", "'joy' is not one of"),
     "set": (
         "[[claim]]",
         "[[time]]\nname = 'x'\nscenario = 'video'\nsets = ['faster', 'joy']\nwhy = ''\n[[claim]]",

@@ -15,6 +15,7 @@ from tests.cli.conftest import Vlbench
 from tests.cli.test_main import reported
 from tests.house import ROOT
 from vlbench.api.names import SOURCES, names
+from vlbench.api.profiles import TOOLS
 from vlbench.cli import app, completion
 from vlbench.counting.capture_job import FACTS
 from vlbench.counting_device.profiles import PROFILES
@@ -28,8 +29,7 @@ from vlbench.matrix.ablation import Ablation
 from vlbench.readers import READERS
 from vlbench.record.exactness import FP32_LIMITS
 from vlbench.record.schema import Dtype, State
-from vlbench.workload.cases import case_names
-from vlbench.workload.library import scenario_names
+from vlbench.workload.library import case_names, scenario_names
 from vlbench.workload.seams import CASES, PROMPTS
 
 # The package's attribute of this name is the command.
@@ -52,6 +52,7 @@ REGISTRIES: dict[str, Any] = {
     "classes": FP32_LIMITS.keys() - {"result-changing"},
     "facts": FACTS,
     "boards": boards(),
+    "tools": TOOLS,
     "gpus": PROFILES,
 }
 

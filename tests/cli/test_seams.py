@@ -80,7 +80,7 @@ def test_a_video_is_pruned_and_what_that_costs_is_told(vlbench: Vlbench, folder:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--seam", "rop"], "--seam: there is no seam 'rop' (did you mean rope?); the seams are inverse-permutation, "),
+        (["--seam", "rop"], "--seam: 'rop' is not one of inverse-permutation, "),
         (["--seam", "transfer"], "--seam transfer measures copies to a GPU, and on a cpu there are none; leave it out"),
         (
             ["--seam", "rope", "--scenario", "video"],
@@ -99,7 +99,7 @@ def test_a_video_is_pruned_and_what_that_costs_is_told(vlbench: Vlbench, folder:
         ),
         (["--seam", "rope", "--scenario", "prompt-text"], "--scenario prompt-text is no size of --seam rope; leave"),
         (["--seam", "preparation", "--scenario", "prompt-image"], "no size of --seam preparation; leave one of"),
-        (["--seam", "preperation", "--scenario", "prompt-image"], "--seam: there is no seam 'preperation'"),
+        (["--seam", "preperation", "--scenario", "prompt-image"], "--seam: 'preperation' is not one of "),
         (
             ["--scenario", "prompt-text", "--model", "qwen2-vl-7b"],
             "--model is about a whole tower, and --scenario prompt-text measures seams alone",

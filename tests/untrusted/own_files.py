@@ -190,14 +190,14 @@ def own_sources() -> dict[str, Source]:
         "matrix": Source("a.toml", MATRIX.encode(), planning._read_matrix, of_lines, "record/plan_file.MATRIX"),
         "patch": Source("a.patch", PATCH, _patch, of_lines, "patches/reading.PATCH"),
         "plan": Source("a.jsonl", plan, lambda path: {"": read_plan(path)}, of_json_lines, "record/plan_file.PLAN"),
-        "prediction": Source("a.json", told, lambda path: {"": load(path).record}, kind="api/reading.OURS"),
+        "prediction": Source("a.json", told, lambda path: {"": load(path).record}, kind="record/files.OURS"),
         "preprocessor": Source(
             "preprocessor_config.json", as_json(COLOURS), checkpoint(lambda path: read_preprocessing(path.parent, fed))
         ),
         "preset": Source("a.toml", preset_text(preset()).encode(), _preset, of_lines, "record/preset_file.PRESET"),
         "recommendation": Source("a.json", recommended.model_dump_json().encode(), load),
         "towers": Source(
-            "a.toml", towers, lambda path: listed_package("toy_towers", path), of_lines, "surveying/listed._KIND"
+            "a.toml", towers, lambda path: listed_package("toy_towers", path), of_lines, "record/atlas.LISTED"
         ),
         "verdicts": Source("a.json", judged, _verdicts, kind="comparing/contents.OURS"),
     }

@@ -9,8 +9,8 @@ import pytest
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.towers.variants import parse_variant
-from vlbench.workload.cases import case_names, load_case
-from vlbench.workload.library import load_scenario
+from vlbench.workload.cases import load_case
+from vlbench.workload.library import case_names, load_scenario
 from vlbench.workload.seams import find_seam_case
 
 OWN = """

@@ -134,9 +134,9 @@ def test_a_rung_of_copies_is_of_its_size(name: str) -> None:
 
 def test_an_unknown_seam() -> None:
     every = ", ".join(CASES)
-    with pytest.raises(UsageError, match=rf"^--seam: there is no seam 'rop' \(did you mean rope\?\); .* {every}$"):
+    with pytest.raises(UsageError, match=rf"^--seam: 'rop' is not one of {every}; did you mean rope.$"):
         find_seam_case("rop")
-    with pytest.raises(UsageError, match=r"^--seam: there is no seam 'zzz'; the seams are inverse-permutation, "):
+    with pytest.raises(UsageError, match=r"; choose one of them$"):
         find_seam_case("zzz")
 
 

@@ -20,6 +20,7 @@ from vlbench.implementations.preprocessing import Images
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.matrix.plan import CellFilter, Settings, plans_of
 from vlbench.matrix.targets import Target
+from vlbench.record.destinations import check_dump
 from vlbench.record.divergence import Divergence
 from vlbench.trial.accuracy import Input
 from vlbench.trial.difference import dtype_name
@@ -78,7 +79,7 @@ def diverge(
     Raises UsageError for towers without the stages, and IncomparableError for a dump of others.
     """
     if out:
-        dumps.check_free(out)
+        check_dump(out)
     (plan,) = plans_of([("verify", [PROBE], target)], CellFilter({}), settings)
     job = job_of(plan, 0, 0.0)
     settle(job.threads)

@@ -24,12 +24,13 @@ KINDS: dict[str, tuple[str, ...]] = {
     "seam": ("seams",),
     "dtype": ("dtypes",),
     "state": ("states",),
+    "tool": ("tools",),
     "ablate": ("ablations",),
     "exactness": ("classes",),
     "reader": ("formats",),
 }
 """Of which kinds the names are that an argument takes."""
-CHOICES = ("state", "ablate", "exactness")
+CHOICES = ("seam", "state", "tool", "ablate", "exactness")
 """Of these the kind says all."""
 
 

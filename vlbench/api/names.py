@@ -27,6 +27,7 @@ SOURCES = {
     "classes": ("record/exactness.py", r"^FP32_LIMITS = \{(.*), .result-changing"),
     "facts": ("counting/capture_job.py", r'^    "(\w+)": "'),
     "boards": ("kernel_times/boards/*.json*", ""),
+    "tools": ("api/profiles.py", r"^TOOLS = \{(.*)\}"),
     "gpus": ("counting_device/profiles.py", r'^    "(sm_\d+)"'),
 }
 """Where in the package the names of a kind stand, and in which form; without one, they are those of files."""

@@ -17,12 +17,11 @@ from vlbench.record.atlas import read_atlas
 from vlbench.record.base import fitting
 from vlbench.record.baseline import Baseline
 from vlbench.record.counted import CountReport
+from vlbench.record.files import OURS
 from vlbench.record.printed import check_not_printed
 from vlbench.record.recommendation import Recommendation
 from vlbench.record.schema import Results
-from vlbench.untrusted.files import Kind, read_json
-
-OURS = Kind("give a file that vlbench wrote")
+from vlbench.untrusted.files import read_json
 
 
 def load(path: File) -> Measured | Counted | Predictions | Held | Recommended | Stored | Verdicts | Surveyed:

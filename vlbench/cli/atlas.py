@@ -15,7 +15,8 @@ from vlbench.export.sheet import Sheet, compared
 class AtlasOptions(CommandOptions):
     """The options of `vlbench atlas`."""
 
-    READ: ClassVar = {"against": "vlbench.record.atlas:ATLAS"}
+    READ: ClassVar = {"against": "vlbench.record.atlas:ATLAS", "listed": "vlbench.record.atlas:LISTED"}
+    WRITES = True
 
     package: Annotated[str, typer.Argument()] = "transformers"
     """An installed package of which towers are listed."""

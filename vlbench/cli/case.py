@@ -35,9 +35,16 @@ def list_cases() -> Sheet:
     - `vlbench case list`
     """
     from vlbench.export.cases import cases_sheet
-    from vlbench.workload.cases import case_names, load_case
+    from vlbench.workload.cases import load_case
+    from vlbench.workload.library import case_names
 
     return cases_sheet({name: load_case(name) for name in case_names()})
+
+
+def _check_name(name: str) -> None:
+    from vlbench.workload.library import case_path
+
+    case_path(name)  # before torch is imported
 
 
 @app.command()
@@ -47,6 +54,7 @@ def show(options: NameOptions) -> Sheet:
 
     - `vlbench case show vllm-agent-patch`
     """
+    _check_name(options.name)
     from vlbench.api.cases import checked_case
     from vlbench.export.cases import case_sheet
 
@@ -65,6 +73,7 @@ def run(options: Options) -> Sheet:
     - `vlbench case run trtllm-vision-host`
     - `vlbench case run sglang-fast-rope --device cuda`
     """
+    _check_name(options.name)
     from vlbench.api.cases import case
     from vlbench.export.cases import enacted_sheet
 

@@ -55,6 +55,8 @@ class CommandOptions:
     """Options that nothing reads beside others, as `vlbench.api.arguments.UNREAD` has them."""
     READ: ClassVar[Mapping[str, str]] = {}
     """Those that name files to be read, each with where the `Kind` of these stands."""
+    WRITES: ClassVar[bool] = False
+    """Is `out` a file that is written, and looked at before anything is imported that makes it?"""
 
     def __init_subclass__(cls) -> None:
         """Makes a dataclass of the subclass."""

@@ -23,6 +23,7 @@ class PlanOptions(shared.CommandOptions):
 
     UNREAD = UNREAD["plan"]
     READ: ClassVar = {"matrix": "vlbench.record.plan_file:MATRIX"}
+    WRITES = True
 
     matrix: Annotated[Path | None, typer.Argument(metavar="[MATRIX]", autocompletion=files(".toml"))] = None
     """A TOML file whose keys are the options below, such as trials = 5 and with = ["best", "exact"]."""
@@ -74,6 +75,9 @@ def plan(options: PlanOptions) -> Sheet | None:
     - `vlbench plan matrix.toml -o plan.jsonl --slurm --shards 8`
     - `vlbench plan --scenario video --model qwen2.5-vl-7b --device cuda --trials 5 -o plan.jsonl`
     """
+    from vlbench.matrix.plan import parse_filter
+
+    parse_filter(options.only or [])  # before torch is imported
     from vlbench.api.planning import plan
 
     own, launcher = ("json", "shards", *LAUNCHERS), _launcher(options)
@@ -108,6 +112,8 @@ def _launcher(options: PlanOptions) -> str | None:
 
 class MergeOptions(shared.CommandOptions):
     """The options of `vlbench merge`."""
+
+    WRITES = True
 
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", autocompletion=files(".json"))]
     """One file of each part."""

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from vlbench.api import arguments as api
-from vlbench.cli.completion import one_of
+from vlbench.cli.completion import named
 from vlbench.cli.options import Force, ModelOptions, Scenario, Tower, Variant
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words
 from vlbench.judging.exit_codes import ExitCode
+from vlbench.record.destinations import check_folder
 from vlbench.untrusted.names import terminal
 
 
@@ -21,7 +22,7 @@ class Options(ModelOptions):
 
     UNREAD = api.UNREAD["profile"]
 
-    tool: Annotated[str, typer.Option(autocompletion=one_of("stages", "pyinstrument", "torch"))] = "stages"
+    tool: Annotated[str, typer.Option(autocompletion=named("tools"))] = "stages"
     """stages: time and counts by stage; pyinstrument: Python's calls; torch: a trace."""
     overhead: bool = False
     """In place of a tool: what marking a stage costs."""
@@ -51,6 +52,8 @@ def profile(options: Options) -> Sheet:
     - `vlbench profile --scenario single-image --variant best`
     - `vlbench profile --tool torch --tower my_tower:make --out trace`
     """
+    if options.out:
+        check_folder(options.out, f"--out {options.out}")  # before torch is imported
     from vlbench.api.profiles import InaccurateError, profile
 
     arguments = vars(options).copy()

@@ -16,6 +16,7 @@ class Options(shared.ModelOptions):
     """The options of `vlbench recommend`; those of `vlbench.recommend` have the same names."""
 
     UNREAD = UNREAD["recommend"]
+    WRITES = True
 
     scenario: Annotated[str | None, typer.Option(autocompletion=named("scenarios", files(".toml", ".jsonl")))] = None
     """A shipped scenario (`vlbench list scenarios`) or a .toml file. [multi-image]"""

@@ -16,6 +16,8 @@ class ReportOptions(shared.CommandOptions):
     """The arguments and options of `vlbench report`."""
 
     UNREAD: ClassVar = {"markdown": "json"}
+    READ: ClassVar = {"results": "vlbench.record.files:OURS"}
+    WRITES = True
 
     results: Annotated[list[str] | None, typer.Argument(metavar="RESULTS...", autocompletion=files(".json"))] = None
     """Files of `run`, `self-test` and `atlas --out`, baselines, and what `gate`, `ab`, `diff`, `count`, `predict` and

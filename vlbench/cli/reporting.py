@@ -60,6 +60,9 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
                 check_numbers({name: value for name, value in vars(found).items() if value is not None}, "--")
                 refuse_what_nothing_reads(found)
                 check_files(found)
+                own = vars(found)
+                if found.WRITES and own["out"] and not own.get("over"):  # which writes to a folder
+                    check_output(own["out"], "--out", force=own["force"])
                 given["options"] = replace(found, **as_known(vars(found)))
             try:
                 if (sheet := command(**given)) is not None:

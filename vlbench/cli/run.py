@@ -93,10 +93,12 @@ def run(options: Options) -> Sheet:
     - `vlbench run --images a.jpg b.jpg --with best`
     - `vlbench run --plan plan.jsonl --shard 2/4`
     """
+    from vlbench.matrix.plan import parse_filter
     from vlbench.record.destinations import check_results_file, free_output
 
+    parse_filter(options.only or [])  # before torch is imported, as this
     if options.out:
-        check_results_file(options.out, resume=options.resume, force=options.force)  # before torch is imported
+        check_results_file(options.out, resume=options.resume, force=options.force)
     from vlbench.api.measured import Interrupted
     from vlbench.api.running import run, scenarios_of
     from vlbench.export.results import results_sheet

@@ -12,6 +12,7 @@ from vlbench.cli.completion import towers
 from vlbench.cli.options import Classes, ModelOptions, Timeout, Towers, Variants
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words
+from vlbench.record.destinations import check_dump
 
 
 class Options(ModelOptions):
@@ -46,6 +47,8 @@ def verify(options: Options) -> Sheet:
     - `vlbench verify --tower hf:qwen2.5-vl-7b --tower my_tower:make`
     - `vlbench verify --tower my_tower:make --against hf:qwen2.5-vl-tiny --where`
     """
+    if options.dump:
+        check_dump(options.dump)  # before torch is imported
     from vlbench.api.diverging import Diverged
     from vlbench.api.running import verify
     from vlbench.export.diverged import diverged_sheet

@@ -22,7 +22,6 @@ from torch import Tensor
 from vlbench.diverging.rows import to_input
 from vlbench.diverging.tap import Stages
 from vlbench.errors import IncomparableError, UsageError, not_written
-from vlbench.record.destinations import check_folder
 from vlbench.record.schema import Dtype
 from vlbench.trial.difference import dtype_name
 from vlbench.untrusted.checkpoints import check_checkpoint
@@ -50,15 +49,6 @@ class Dump:
     def dtype(self) -> str:
         """The dtype below float32, where it has one."""
         return next((name for name in self.stages if name != "float32"), "float32")
-
-
-def check_free(folder: Path) -> None:
-    """Raises UsageError where a dump cannot be written to `folder`, which may be there and has to hold none."""
-    check_folder(folder, f"--dump {folder}")
-    if not folder.absolute().parent.is_dir():
-        raise UsageError(f"--dump {folder}: the folder {folder.parent} does not exist; make it or choose another")
-    if taken := next(folder.glob("*.safetensors"), None):
-        raise UsageError(f"--dump {folder}: {taken.name} is there already; choose another folder")
 
 
 def write(folder: Path, dtype: str, stages: Stages, pixels: Tensor, grid_thw: Tensor, about: dict[str, str]) -> Path:

@@ -18,6 +18,8 @@ ATLAS = Kind(
     missing=IncomparableError,
     ours=True,
 )
+LISTED = Kind("see the list that vlbench ships for how it is written", broken="{path}: not TOML ({why}); {remedy}")
+"""A list of towers of one's own."""
 IMAGE = "-"
 """Where the grid is of a tower that takes none."""
 

@@ -59,6 +59,14 @@ def check_folder(folder: Path, named: str, otherwise: str = " or choose another"
         raise UsageError(f"{named}: nothing may be written to {nearest}; change its permissions{otherwise}")
 
 
+def check_dump(folder: Path) -> None:
+    """Raises UsageError where a dump cannot be written to `folder`, which may be there and has to hold none."""
+    check_folder(folder, f"--dump {folder}")
+    check_folder_of(folder, f"--dump {folder}")
+    if taken := next(folder.glob("*.safetensors"), None):
+        raise UsageError(f"--dump {folder}: {taken.name} is there already; choose another folder")
+
+
 def check_output(path: Path, option: str, *, force: bool = False) -> None:
     """Raises UsageError, which begins with `option`, where `path` cannot be written, or is there and may not be
     replaced.

@@ -16,6 +16,7 @@ RESULTS = Kind(
     binary="{path}: not JSON; {remedy}",
     ours=True,
 )
+OURS = Kind("give a file that vlbench wrote")
 
 
 def write_whole(path: Path, text: str, then: str = "") -> None:

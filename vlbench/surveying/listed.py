@@ -14,13 +14,13 @@ from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError, check_choice
 from vlbench.process.messages import Message
+from vlbench.record.atlas import LISTED
 from vlbench.surveying.forms import FORMS, check_input
-from vlbench.untrusted.files import Kind, first_fault, read_toml
+from vlbench.untrusted.files import first_fault, read_toml
 
 LACKS = "this release has no"
 """How the reason begins why a tower is not counted that a release does not have."""
 LIST = Path(__file__).with_name("atlas.toml")
-_KIND = Kind("see the list that vlbench ships for how it is written", broken="{path}: not TOML ({why}); {remedy}")
 
 
 class Listed(Message):
@@ -86,7 +86,7 @@ class ListedPackage(Message):
 def listed_package(package: str, path: Path | None = None) -> ListedPackage:
     """What is listed of a package. Raises UsageError for a file that is no list, or does not have it."""
     path = path or LIST
-    content = read_toml(path, _KIND)
+    content = read_toml(path, LISTED)
     entries = content.get(package)
     if not isinstance(entries, Mapping) or not entries.get("towers"):
         there = ", ".join(content) or "none"

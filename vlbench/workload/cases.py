@@ -1,7 +1,5 @@
 """Published results and what of them can be shown without a GPU: a TOML file each, beside the scenarios."""
 
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -12,7 +10,7 @@ from vlbench.record.base import Record, twice_in
 from vlbench.record.counts import Tally
 from vlbench.untrusted.files import Kind, read_toml
 from vlbench.untrusted.limits import Limit
-from vlbench.workload.library import shipped_folder
+from vlbench.workload.library import case_path
 from vlbench.workload.scenario import complaint
 
 CASE = Kind("name one of `vlbench case list`, or a file", Limit.SCENARIO, broken="{path} is not TOML ({why}); mend it")
@@ -208,20 +206,9 @@ class Case(Record, strict=True):
 NESTED: dict[str, type[Record]] = {"count": Counting, "time": Timing, "claim": Claim}
 
 
-def case_names() -> list[str]:
-    """Names of the shipped cases, sorted."""
-    return sorted(path.stem for path in (shipped_folder() / "cases").glob("*.toml"))
-
-
 def load_case(name: str) -> Case:
     """The shipped case of this name, or the user's own file where it ends in .toml. Raises UsageError."""
-    path = Path(name)
-    if path.suffix != ".toml":
-        if name not in case_names():
-            close = get_close_matches(name, case_names(), n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise UsageError(f"there is no case {name!r}{hint}; the cases are {', '.join(case_names())}")
-        path = shipped_folder() / "cases" / f"{name}.toml"
+    path = case_path(name)
     try:
         return Case.model_validate(read_toml(path, CASE))
     except ValidationError as error:

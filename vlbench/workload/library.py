@@ -78,6 +78,22 @@ def scenario_names() -> list[str]:
     return sorted(path.stem for path in shipped_folder().glob("*.toml"))
 
 
+def case_names() -> list[str]:
+    """Names of the shipped cases, sorted."""
+    return sorted(path.stem for path in (shipped_folder() / "cases").glob("*.toml"))
+
+
+def case_path(name: str) -> Path:
+    """Where the shipped case of this name is, or the user's own file that ends in .toml. Raises UsageError."""
+    if Path(name).suffix == ".toml":
+        return Path(name)
+    if name not in case_names():
+        close = get_close_matches(name, case_names(), n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UsageError(f"there is no case {name!r}{hint}; the cases are {', '.join(case_names())}")
+    return shipped_folder() / "cases" / f"{name}.toml"
+
+
 def scenarios_and_prompts() -> list[str]:
     """The names that `--scenario` of a run takes."""
     return [*scenario_names(), *prompt_tables()]

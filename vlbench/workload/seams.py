@@ -1,8 +1,6 @@
 """Every seam that can be measured alone, by name."""
 
-from difflib import get_close_matches
-
-from vlbench.errors import UsageError
+from vlbench.errors import check_choice
 from vlbench.workload.prompts import PROMPTS
 from vlbench.workload.seam_case import CASES, SeamCase
 
@@ -11,10 +9,7 @@ __all__ = ["CASES", "PROMPTS", "find_seam_case", "seams_fed"]
 
 def find_seam_case(name: str) -> SeamCase:
     """The case called `name`; UsageError with the list when there is none."""
-    if name not in CASES:
-        close = get_close_matches(name, CASES, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise UsageError(f"--seam: there is no seam {name!r}{hint}; the seams are {', '.join(CASES)}")
+    check_choice("--seam", name, CASES)
     return CASES[name]
 
 
