@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from vlbench.comparing.captured import captured_cell, judge_captured
+from vlbench.comparing.captured import captured_cell, captured_notes, judge_captured
 from vlbench.errors import UsageError
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import CapturedCell
 
 from ..nsys.conftest import public_captures
 from ..nsys.synthetic import Database, thread
+from ..nsys.test_compare import beside
 
 __all__ = ["public_captures"]
 MAIN = thread(100, 1)
@@ -131,6 +132,42 @@ def test_a_capture_of_unknown_calls_or_with_lost_rows_is_no_evidence(tmp_path: P
     database.add("DIAGNOSTIC_EVENT", severity=1, text="Number of CUDA events collected: \t2,000.")
     with pytest.raises(UsageError, match="nsys collected 2000 CUDA events, and the file has 0"):
         captured_cell(database.save(tmp_path / "cut.sqlite"))
+
+
+@pytest.mark.parametrize(("tid", "at"), [(MAIN, 8_990), (thread(100, 2), 500)], ids=["overrun", "thread"])
+def test_waits_beside_the_ranges_are_missing_as_in_a_difference(tmp_path: Path, tid: int, at: int) -> None:
+    none, one, longer = (
+        captured_cell(Path(beside(tmp_path, f"{waits}-{forwards}", waits, forwards=forwards, tid=tid, at=at).path))
+        for waits, forwards in ((0, 4), (1, 4), (1, 9))
+    )
+    assert (none.beside, one.beside, longer.beside) == ({}, {"syncs": 4}, {"syncs": 9})
+    row = judge_captured(none, one)
+    assert row.verdict is Verdict.MISSING
+    assert row.reason.startswith("4 syncs of this capture began while a range was open, on another thread or beyond")
+    assert "of the baseline 0 did; 2 counters of 1 range are what they were" in row.reason
+    older = none.model_copy(update={"beside": None})
+    for before, after in ((one, none), (one, one), (one, longer), (longer, one), (older, one)):
+        assert judge_captured(before, after).verdict is Verdict.SAME
+
+
+def test_what_one_of_two_captures_cannot_count_is_missing_and_no_improvement(tmp_path: Path) -> None:
+    database = Database()
+    for number in range(4):
+        start = 1_000 * number
+        database.range(start, start + 900, "forward", MAIN)
+        database.launch(start + 10, MAIN, 2 * number)
+        database.call(start + 100, start + 110, "cudaMemcpyAsync", MAIN, 2 * number + 1)
+        database.copy(start + 120, start + 130, MAIN, 2 * number + 1)
+    whole = captured_cell(database.save(tmp_path / "whole.sqlite"))
+    cut = captured_cell(database.save(tmp_path / "cut.sqlite", without=["CUPTI_ACTIVITY_KIND_MEMCPY"]))
+    assert (whole.ranges[0].counters["memcpys"], whole.unmeasured) == (1, {})
+    for before, after, which in ((whole, cut, "this capture"), (cut, whole, "the baseline")):
+        row = judge_captured(before, after)
+        assert row.verdict is Verdict.MISSING
+        assert f"memcpys not measured in {which}: there are calls that ask for them and no memcpy row" in row.reason
+        assert not [move for move in row.moves if move.name == "memcpys"]
+    assert judge_captured(cut, cut).verdict is Verdict.SAME
+    assert any("memcpys not measured in either" in note for note in captured_notes([cut], {"cut": cut}))
 
 
 def test_a_range_that_is_gone_is_missing(tmp_path: Path) -> None:

@@ -97,6 +97,19 @@ def test_a_new_capture_lets_vary_only_what_varies() -> None:
         assert held.settle(GateResult([same], [], [one])).rows[-1].verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("claimed", "verdict"),
+    [({"syncs": 4}, "accepted"), ({"syncs": 400}, "missing"), ({}, "missing"), (None, "missing")],
+)
+def test_calls_beside_the_ranges_are_accepted_with_exactly_their_figures(claimed: Any, verdict: str) -> None:
+    one = captured(launches=10).model_copy(update={"beside": {"syncs": 1}})
+    now, after = (one.model_copy(update={"beside": each}) for each in ({"syncs": 4}, claimed))
+    worse = judge_captured(one, now)
+    assert worse.verdict is Verdict.MISSING
+    held = Held(FILE, baseline(captured=(one,)), head(captured=(after,)), "base")
+    assert held.settle(GateResult([worse], [], [now])).rows[-1].verdict == verdict
+
+
 @pytest.mark.parametrize("title", ["capture run", "capture run, H100"])
 def test_a_capture_is_accepted_with_exactly_its_figures(title: str) -> None:
     few, many = captured(launches=10), captured(launches=12)

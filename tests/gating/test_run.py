@@ -62,6 +62,18 @@ def test_captures_that_do_not_compare_are_missing_with_the_reason(stored: Baseli
     assert "the baseline is from another GPU" in found.rows[1].reason
 
 
+def test_what_a_reader_of_both_captures_has_to_know_is_noted(stored: Baseline, tmp_path: Path) -> None:
+    told = {"version": "nsys 2022.1, schema 2", "notes": ("old.nsys-rep: read from its export old.sqlite",)}
+    older = stored.captured[0].model_copy(update=told)
+    changed = stored.model_copy(update={"captured": (older, stored.captured[1])})
+    found = run(changed, taken(tmp_path, "server"), taken(tmp_path, "client"))
+    assert {row.verdict for row in found.rows} == {Verdict.SAME}
+    assert list(found.notes) == [
+        "capture server: old.nsys-rep: read from its export old.sqlite",
+        "capture server: made by nsys 2022.1, schema 2 and nsys 2026.2.1.210, schema 3.25.0",
+    ]
+
+
 def test_a_capture_that_nobody_stored_is_refused(stored: Baseline, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"hold no capture 'worker'; name it after one \(server, client\)"):
         read_captures([stored], [taken(tmp_path, "worker")])

@@ -8,14 +8,15 @@ the rest proves nothing and is not gated; one that was steady and varies now is 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import few, number_of
+from vlbench.nsys.comparable import notes, obstacles, uncounted
 from vlbench.record.baseline import CapturedCell, CapturedRange
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ NOT_ALIKE = "they do not compare: "
 
 def captured_cell(path: Path, pattern: str | None = None) -> CapturedCell:
     """The cell of a capture, of the ranges whose `domain:name` holds `pattern`. Raises UsageError."""
-    from vlbench.nsys.compare import facts
+    from vlbench.nsys.compare import origin_of
     from vlbench.nsys.measured import losses, unknown_calls
     from vlbench.nsys.projection import project
     from vlbench.nsys.read import load
-    from vlbench.nsys.summary import counters, labels
+    from vlbench.nsys.summary import counters, given_pattern, labels
 
     capture = load(path)
     lost, strange = losses(capture), unknown_calls(capture)
@@ -47,7 +48,7 @@ def captured_cell(path: Path, pattern: str | None = None) -> CapturedCell:
     if lost:
         raise UsageError(f"{path}: {lost[0]}, so its counts are no evidence; capture again")
     table = project(capture)
-    wanted = _compiled(pattern)
+    wanted = given_pattern("--range", pattern or "")
     found = [
         _range(str(label), instances, counters(table))
         for label, instances in table.groupby(labels(table), observed=True, sort=False)
@@ -61,23 +62,13 @@ def captured_cell(path: Path, pattern: str | None = None) -> CapturedCell:
         )
     if not (len(capture.api) or len(capture.gpu_ops)):
         raise UsageError(f"{path}: it holds no CUDA activity; capture a run that uses a GPU")
-    return CapturedCell(
-        name=path.name.partition(".")[0],
-        source=capture.source,
-        version=capture.version,
-        gpus=tuple(sorted(set(capture.gpus))),
-        facts={fact: told for fact, told in facts(capture).items() if told},
-        ranges=tuple(found),
-    )
+    return CapturedCell(name=path.name.partition(".")[0], ranges=tuple(found), **vars(origin_of(capture)))
 
 
 def judge_captured(stored: CapturedCell, new: CapturedCell) -> JudgedRow:
     """One row for the whole capture; it is missing where the two do not count the same things."""
-    from vlbench.nsys.compare import obstacles
-
     cell = f"capture {stored.name}, {', '.join(stored.gpus) or 'unknown GPU'}"
-    before, after = ((each.source, each.gpus, each.facts) for each in (stored, new))
-    if found := obstacles(before, after, "the baseline", "this"):
+    if found := obstacles(stored, new, "the baseline", "this"):
         return JudgedRow.missing(cell, "counters", f"{NOT_ALIKE}{'; '.join(found)}")
     ranges = {each.name: each for each in new.ranges}
     gone = [each.name for each in stored.ranges if each.name not in ranges]
@@ -87,10 +78,32 @@ def judge_captured(stored: CapturedCell, new: CapturedCell) -> JudgedRow:
     for each in stored.ranges:
         if lacking := _lacking(each, ranges[each.name]):
             return JudgedRow.missing(cell, "counters", lacking)
-    moves = [move for each in stored.ranges for move in _moves(each, ranges[each.name], stored.bands)]
+    moves = [
+        move
+        for each in stored.ranges
+        for move in _moves(each, ranges[each.name], stored.bands)
+        if move.name.partition("[")[0] not in stored.unmeasured | new.unmeasured
+    ]
     compared = sum(len(each.counters) for each in stored.ranges)
     same = f"{number_of(compared, 'counter')} of {number_of(len(stored.ranges), 'range')} are what they were"
-    return JudgedRow.counted(cell, sorted(moves, key=lambda move: move.before - move.after), same)
+    row = JudgedRow.counted(cell, sorted(moves, key=lambda move: move.before - move.after), same)
+    if told := not_counted(stored, new):
+        return row.model_copy(update={"verdict": Verdict.MISSING, "reason": "; ".join((*told, row.reason))})
+    return row
+
+
+def not_counted(stored: CapturedCell, new: CapturedCell) -> list[str]:
+    """Why equal counters would not mean the same work, as `vlbench nsys diff` says it."""
+    old, now = ({each.name: each.instances + 1 for each in side.ranges} for side in (stored, new))
+    both = old.keys() & now.keys()
+    share = sum(now[name] for name in both) / max(sum(old[name] for name in both), 1)
+    return uncounted(stored, new, share, "the baseline", "this capture")
+
+
+def captured_notes(stored: Iterable[CapturedCell], new: Mapping[str, CapturedCell]) -> list[str]:
+    """What a reader of two captures has to know, as `vlbench nsys diff` says it; `new` has them by name."""
+    pairs = ((each, new[each.name]) for each in stored if each.name in new)
+    return [f"capture {each.name}: {note}" for each, now in pairs for note in notes(each, now)]
 
 
 def judge_captures(before: str, after: str, command: str = "diff") -> Judged:
@@ -168,10 +181,3 @@ def _moves(before: CapturedRange, after: CapturedRange, bands: Mapping[str, floa
 def _move(counter: str, before: float, after: float, stage: str = "") -> Move:
     unit: Literal["B", ""] = "B" if counter.startswith("bytes[") else ""
     return Move(kind="counter", name=counter, before=before, after=after, unit=unit, stage=stage)
-
-
-def _compiled(pattern: str | None) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern or "")
-    except re.error as error:
-        raise UsageError(f"--range {pattern!r} is not a regular expression ({error}); mend it") from None

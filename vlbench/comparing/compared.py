@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vlbench.comparing.absolute import absolute_times
-from vlbench.comparing.captured import judge_captured, judge_captures
+from vlbench.comparing.captured import captured_notes, judge_captured, judge_captures
 from vlbench.comparing.contents import KINDS, Cell, Contents, Failed, Key, Source, contents_of, is_capture, of_report
 from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.runs import left_out, meant_to_differ, read_sides, run_rows
@@ -44,6 +44,7 @@ def compare(before: Source, after: Source, *, command: str = "diff", allow_incon
             rows=tuple(_rows(old, new)),
             notes=(
                 *(f"{side.source}: {side.unsealed}; its times are shown, and have no say" for side in unsealed),
+                *captured_notes(old.captured.values(), {cell.name: cell for cell in new.captured.values()}),
                 *absolute_times(old, new),
             ),
             allow_inconclusive=allow_inconclusive,

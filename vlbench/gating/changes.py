@@ -21,6 +21,20 @@ def changes(before: Baseline, after: Baseline) -> tuple[str, ...]:
     return (*_settings(before, after), *_cells(before, after))
 
 
+def loosened(before: Cell, head: Cell) -> list[str]:
+    """Counters of a capture that `head` lets vary, or by more, where `before` does not; each with its range."""
+    if not (isinstance(before, CapturedCell) and isinstance(head, CapturedCell)):
+        return []
+    old = {each.name: each for each in before.ranges}
+    pairs = [(old[each.name], each) for each in head.ranges if each.name in old]
+    return [
+        f"{name} in {now.name}"
+        for was, now in pairs
+        for name in dict.fromkeys((*now.unsteady, *now.mixed))
+        if name not in was.unsteady and (name not in now.mixed or now.mixed[name][1] > was.mixed.get(name, (0, 0))[1])
+    ]
+
+
 def _settings(before: Baseline, after: Baseline) -> Iterator[str]:
     for name in ("name", "trials", "budget"):
         a, b = getattr(before, name), getattr(after, name)

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vlbench.comparing.captured import judge_captured, not_counted
 from vlbench.gating.acceptance import KINDS, keep_thresholds
-from vlbench.gating.changes import SILENT, Cell, changes
+from vlbench.gating.changes import SILENT, Cell, changes, loosened
 from vlbench.gating.manifest import Removal
 from vlbench.gating.timed import GateResult
 from vlbench.judging.exit_codes import FAILURES
@@ -18,8 +19,8 @@ from vlbench.record.counted import Further
 from vlbench.record.outputs import StoredOutputs
 
 SETTINGS = ("name", "trials", "budget", "unchecked", "outputs")
-FREE = {"bands", "version"}
-"""Fields of a capture that may move by themselves: bands are shown apart, and no count goes by a version."""
+FREE = {"bands", "version", "notes"}
+"""Fields of a capture that may move by themselves: bands are shown apart, and no count goes by the others."""
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,14 @@ class Held:
             return self._unseen(row)
         if measured is None and row.verdict in (Verdict.MISSING, Verdict.INCONCLUSIVE):
             return row if self._accepting else self._refused(row)
-        if loosened := _loosened(before, head):
-            row = row.model_copy(update={"reason": f"no longer judged to the digit: {few(loosened, 3)}; {row.reason}"})
-            if unsaid := [each for each in loosened if not self._is_said(head.name, each)]:
+        if loose := loosened(before, head):
+            row = row.model_copy(update={"reason": f"no longer judged to the digit: {few(loose, 3)}; {row.reason}"})
+            if unsaid := [each for each in loose if not self._is_said(head.name, each)]:
                 reason = f"{row.reason}; {few(unsaid, 1)} is accepted by nobody by its name"
                 return row.model_copy(update={"verdict": Verdict.MISSING, "reason": reason})
         lost = not _listed(before) & _listed(measured or before) <= _listed(head)  # what nobody measures is no loss
         if _alike(head, measured or before) and not lost:
-            changed = loosened or row.verdict in (*CALLED, Verdict.FEWER, Verdict.MISSING)
+            changed = loose or row.verdict in (*CALLED, Verdict.FEWER, Verdict.MISSING)
             return self._decided(row) if changed or not self._accepting else row
         what = f"no longer lists what {self.base} does" if lost else "holds figures that were not measured"
         reason = f"{self.path} {what}; take that back and run this again"
@@ -190,7 +191,7 @@ class Held:
     def _added(self, row: JudgedRow, head: Cell, measured: Cell | None) -> JudgedRow:
         """A cell that the merge base does not know must hold what was measured."""
         measured = measured or head
-        if row.verdict in NO_WORSE and (not _alike(head, measured) or _loosened(measured, head)):
+        if row.verdict in NO_WORSE and (not _alike(head, measured) or loosened(measured, head)):
             reason = f"{self.path} holds figures that were not measured; save or accept it again ({row.reason})"
             return row.model_copy(update={"verdict": Verdict.MISSING, "reason": reason})
         return row.model_copy(update={"reason": f"new, {self.base} does not hold it; {row.reason}"})
@@ -228,20 +229,6 @@ def _unmoved(before: Cell, head: Cell) -> bool:
     return _alike(before, head)
 
 
-def _loosened(before: Cell, head: Cell) -> list[str]:
-    """Counters of a capture that `head` lets vary, or by more, where `before` does not; each with its range."""
-    if not (isinstance(before, CapturedCell) and isinstance(head, CapturedCell)):
-        return []
-    old = {each.name: each for each in before.ranges}
-    pairs = [(old[each.name], each) for each in head.ranges if each.name in old]
-    return [
-        f"{name} in {now.name}"
-        for was, now in pairs
-        for name in dict.fromkeys((*now.unsteady, *now.mixed))
-        if name not in was.unsteady and (name not in now.mixed or now.mixed[name][1] > was.mixed.get(name, (0, 0))[1])
-    ]
-
-
 def _alike(one: Cell, other: Cell) -> bool:
     """Are the figures the same: exact counts, and times by their vote?"""
     if isinstance(one, CountedCell) and isinstance(other, CountedCell):
@@ -250,9 +237,8 @@ def _alike(one: Cell, other: Cell) -> bool:
         known = known and _further_alike(one.further, other.further)
         return known and (one.key, one.grids, _marks(one)) == (other.key, other.grids, _marks(other))
     if isinstance(one, CapturedCell) and isinstance(other, CapturedCell):
-        from vlbench.comparing.captured import judge_captured
-
-        return judge_captured(one.model_copy(update={"bands": {}}), other).verdict is Verdict.SAME
+        found = judge_captured(one.model_copy(update={"bands": {}}), other)
+        return found.verdict is Verdict.SAME and not not_counted(other, one)
     if isinstance(one, TimedCell) and isinstance(other, TimedCell):
         from vlbench.comparing.timed_cells import stored_trials
         from vlbench.judging.stored import vote_against
@@ -273,11 +259,12 @@ def _further_alike(one: Further | None, other: Further | None) -> bool:
 
 
 def _listed(cell: Cell) -> set[tuple[str, str]]:
-    """The counters of a cell with the forward or the further call that each is of; of a capture its ranges."""
+    """The counters of a cell with the forward or further call of each; of a capture its ranges, and calls beside."""
     if isinstance(cell, TimedCell):
         return set()
-    if isinstance(cell, CapturedCell):
-        return {(each.name, "") for each in cell.ranges}  # a counter that fell to zero is not listed any more
+    if isinstance(cell, CapturedCell):  # a counter that fell to zero is not listed any more
+        beside = () if cell.beside is None else ("", *cell.beside)
+        return {(each.name, "") for each in cell.ranges} | {(name, "beside") for name in beside}
     calls = cell.further.calls if cell.further else {}
     counts = {"cold": cell.cold.counters, "warm": cell.warm.counters, **calls}
     return {(call, name) for call, counters in counts.items() for name in counters}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlbench.comparing.captured import captured_cell, captured_notes, judge_captured
 from vlbench.comparing.counted_cells import CountResult
 from vlbench.errors import UsageError
 from vlbench.gating import Times
@@ -46,8 +47,6 @@ def read_captures(baselines: Iterable[Baseline], paths: Iterable[Path]) -> dict[
 
     Raises UsageError for a file that is no capture, or that no baseline asks for by its name.
     """
-    from vlbench.comparing.captured import captured_cell
-
     ranges = {cell.name: {each.name for each in cell.ranges} for each in baselines for cell in each.captured}
     found = {}
     for path in paths:
@@ -76,7 +75,7 @@ def _judge(
     wrong = wrong_towers(outcomes)
     cells: list[Cell] = [each.cell for each in counted.values() if each.cell and each.cell.tower not in wrong]
     cells += [captured[cell.name] for cell in baseline.captured if cell.name in captured]
-    notes = unchecked_notes(baseline)
+    notes = [*unchecked_notes(baseline), *captured_notes(baseline.captured, captured)]
     if torch := other_torch(baseline.counted, counted):
         notes.append(
             f'{path} was counted with another torch: `vlbench baseline rebase {path} --reason "..."` accepts what '
@@ -95,8 +94,6 @@ def _judge(
 
 
 def _judge_captures(baseline: Baseline, captured: Mapping[str, CapturedCell]) -> Iterator[JudgedRow]:
-    from vlbench.comparing.captured import judge_captured
-
     for cell in baseline.captured:
         if new := captured.get(cell.name):
             yield judge_captured(cell, new)

@@ -8,19 +8,19 @@ the first so many in both, which hold the same layers and the same start; the re
 what the shorter one's instances would add up to.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from vlbench.nsys.comparable import FACTS, notes, obstacles, uncounted
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.measured import losses, unknown_calls, unmeasured
 from vlbench.nsys.projection import beside_ranges, project
 from vlbench.nsys.summary import counters, labels, per_range
+from vlbench.record.baseline import Origin
 
-FACTS = {"CUDA_GRAPH_TRACE_OPTIONS:MODE": "CUDA graph mode", "CUDA_SKIP_SOME_API_CALLS": "skipping of CUDA calls"}
-_MORE = 1.1  # by so much calls of other threads may differ from run to run
 _TIMES = ("range_ns", "work_ns", "busy_ns")
 _COLUMNS = ["range", "counter", "a", "b", "change", "over"]
 _TIME_COLUMNS = ["range", "time", "a", "b", "a_median", "b_median"]
@@ -49,87 +49,51 @@ class Difference:
 
 def diff(before: Capture, after: Capture) -> Difference:
     """Everything in which `after` differs from `before`."""
-    if found := _obstacles(before, after):
+    sides = origin_of(before), origin_of(after)
+    if found := (*obstacles(*sides), *_nothing_to_compare(before, after)):
         return Difference(found, (), (), (), (), pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_TIME_COLUMNS))
     projected = [project(capture) for capture in (before, after)]
     old, new = (per_range(capture, table) for capture, table in zip((before, after), projected, strict=True))
     both = [name for name in old.index if name in new.index]
+    share = new.loc[both, "instances"].sum() / max(old.loc[both, "instances"].sum(), 1)
     return Difference(
         obstacles=(),
-        notes=_notes(before, after),
+        notes=tuple(notes(*sides)),
         compared=tuple(both),
         appeared=tuple(name for name in new.index if name not in old.index),
         vanished=tuple(name for name in old.index if name not in new.index),
         counters=_counts(both, *projected),
         times=_times(both, *projected),
-        uncounted=(*_uncounted(before, after), *_strays(before, after, *(side.loc[both] for side in (old, new)))),
+        uncounted=(*_lost(before, after), *uncounted(*sides, share)),
     )
 
 
-Settings = tuple[str, tuple[str, ...], Mapping[str, str]]
-"""What made a capture ("nsys" or "kineto"), the GPUs it saw, and its `facts`."""
+def origin_of(capture: Capture) -> Origin:
+    """What a capture says of itself as a whole."""
+    return Origin.model_construct(  # unchecked: the names in a capture may hold anything
+        source=capture.source,
+        version=capture.version,
+        gpus=tuple(sorted(set(capture.gpus))),
+        facts={fact: told for fact in FACTS if (told := capture.fact(fact))},
+        notes=capture.notes,
+        unmeasured=unmeasured(capture),
+        beside={name: calls for name, calls in beside_ranges(capture).items() if calls},
+    )
 
 
-def facts(capture: Capture) -> dict[str, str]:
-    """The settings of a capture that change what it counts; "" where it does not tell."""
-    return {fact: capture.fact(fact) for fact in FACTS}
-
-
-def obstacles(before: Settings, after: Settings, one: str = "one", two: str = "the other") -> list[str]:
-    """Why the counts of two captures do not compare, by how they were taken; `one` and `two` name them."""
-    found = []
-    (source, gpus, told), (other, others, now) = before, after
-    if source != other:
-        found.append(f"{one} is from {source} and {two} from {other}, which do not count the same calls")
-    if set(gpus) != set(others):
-        here, there = (", ".join(sorted(set(each))) or "an unknown GPU" for each in (gpus, others))
-        found.append(f"other GPUs: {one} is from {here} and {two} from {there}")
-    for fact, name in FACTS.items():
-        a, b = told.get(fact), now.get(fact)
-        if a and b and a != b:
-            found.append(f"the {name} was {a} and is {b}; counts with {a} and {b} differ for that alone")
-    return found
-
-
-def _obstacles(before: Capture, after: Capture) -> tuple[str, ...]:
-    old, new = ((each.source, each.gpus, facts(each)) for each in (before, after))
-    found = obstacles(old, new)
+def _nothing_to_compare(before: Capture, after: Capture) -> Iterator[str]:
     for capture in (before, after):
         if capture.ranges.empty:
-            found.append(f"{capture.path} has no ranges")
+            yield f"{capture.path} has no ranges"
         elif not len(capture.api) and not len(capture.gpu_ops):
-            found.append(f"{capture.path} has no CUDA activity")
-    return tuple(found)
+            yield f"{capture.path} has no CUDA activity"
 
 
-def _notes(before: Capture, after: Capture) -> tuple[str, ...]:
-    notes = [note for capture in (before, after) for note in capture.notes]
-    if before.version != after.version:
-        notes.append(f"made by {before.version} and {after.version}")
-    lacking, also = unmeasured(before), unmeasured(after)
-    notes += [f"{name} not measured in either: {why}" for name, why in lacking.items() if name in also]
-    return tuple(notes)
-
-
-def _uncounted(before: Capture, after: Capture) -> list[str]:
-    """What was lost, counters that one of the two has and the other has not, and calls that may be anything."""
+def _lost(before: Capture, after: Capture) -> list[str]:
+    """What was lost, and calls that may be anything."""
     found = [f"{capture.path}: {each}" for capture in (before, after) for each in losses(capture)]
     strange = list(dict.fromkeys([*unknown_calls(before), *unknown_calls(after)]))
-    found += [f"API calls are not counted that no table knows: {', '.join(strange[:5])}"] if strange else []
-    lacking, also = unmeasured(before), unmeasured(after)
-    for which, these, others in (("first", lacking, also), ("second", also, lacking)):
-        found += [f"{name} not measured in the {which}: {these[name]}" for name in these if name not in others]
-    return found
-
-
-def _strays(before: Capture, after: Capture, old: pd.DataFrame, new: pd.DataFrame) -> Iterator[str]:
-    """Calls beside the ranges that became more, by how often the program went through those, `old` and `new`."""
-    share = new["instances"].sum() / max(old["instances"].sum(), 1)
-    there = beside_ranges(after)
-    for name, calls in beside_ranges(before).items():
-        if there[name] > _MORE * calls * share:
-            beside = "began while a range was open, on another thread or beyond its end, and count for none"
-            yield f"{there[name]} {name} of the second {beside}; of the first {calls} did"
+    return found + ([f"API calls are not counted that no table knows: {', '.join(strange[:5])}"] if strange else [])
 
 
 def _counts(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

@@ -53,7 +53,7 @@ def given_pattern(option: str, text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise UsageError(f"{option} {text!r} is not a regular expression ({error})") from error
+        raise UsageError(f"{option} {text!r} is not a regular expression ({error}); mend it") from error
 
 
 def counters(table: pd.DataFrame) -> list[str]:

@@ -173,16 +173,27 @@ class CapturedRange(Record):
     """Counters that vary by instance without such a pattern: not gated on."""
 
 
-class CapturedCell(Record):
-    """What a GPU was asked to do, by an Nsight Systems capture or a trace of the torch profiler."""
+class Origin(Record):
+    """What a capture says of itself as a whole."""
 
-    name: str
     source: str
     """'nsys' or 'kineto': they do not count the same calls."""
     version: str
     gpus: tuple[str, ...]
     facts: dict[str, str]
     """Settings of the capture that change what it counts."""
+    notes: tuple[str, ...] = ()
+    """What a reader has to know, one sentence each."""
+    unmeasured: dict[str, str] = Field(default_factory=dict)
+    """Counters that it could not count, and why; of one that was stored before they were kept none."""
+    beside: dict[str, Count] | None = None
+    """By counter, calls that began while a range was open and lie in none; None where it was stored before."""
+
+
+class CapturedCell(Origin):
+    """What a GPU was asked to do, by an Nsight Systems capture or a trace of the torch profiler."""
+
+    name: str
     ranges: tuple[CapturedRange, ...] = Field(min_length=1)
     bands: dict[str, Share] = Field(default_factory=dict)
     """Counter -> share by which it may differ; exact where it is not named."""
