@@ -55,10 +55,41 @@ def test_a_report_without_nsys_names_the_command_for_the_sender(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = tmp_path / "a.nsys-rep"
-    report.write_bytes(b"report")
+    report.write_bytes(b"report\0")
     monkeypatch.setenv("VLBENCH_NSYS", str(tmp_path / "none"))
     with pytest.raises(UsageError, match=r"run `nsys export --type=sqlite --lazy=false .* and send a\.sqlite"):
         vlbench.nsys.load(report)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\n", "a text, and no report of nsys; give an"),
+        ("\ufeff\u00e9crit\r\n".encode() * 20_000, "a text, and no report of nsys; give an"),
+        (b"PK\x03\x04\x14\x00\x00\x00\x08\x00" * 20, "a zip file, and no report of nsys; give an"),
+        (b"{}", "JSON without a traceEvents list"),
+        (b"\x1f\x8b\x08\x00 damaged", "the gzip file is damaged"),
+        (b"SQLite format 3\x00 and then rubbish" * 40, "the SQLite file cannot be read"),
+        (b"", "the file is empty"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".nsys-rep", ".qdrep"])
+def test_what_is_certainly_no_report_is_refused_before_nsys_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str, suffix: str
+) -> None:
+    """Also where an export lies beside it, which is of something else then."""
+    nsys = tmp_path / "nsys"
+    nsys.write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")
+    nsys.chmod(nsys.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("VLBENCH_NSYS", str(nsys))
+    report = tmp_path / f"a{suffix}"
+    report.write_bytes(content)
+    Database().save(tmp_path / "a.sqlite")
+    with pytest.raises(UsageError) as error:
+        vlbench.nsys.load(report)
+    assert str(error.value).startswith(f"{report}: ")
+    assert said in str(error.value)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_report_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +103,7 @@ def test_a_report_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     nsys.chmod(nsys.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("VLBENCH_NSYS", str(nsys))
     report = tmp_path / "a.nsys-rep"
-    report.write_bytes(b"report")
+    report.write_bytes(b"report\0")
     os.utime(report, (1, 1))
     for _ in range(2):
         capture = vlbench.nsys.load(report)
@@ -87,7 +118,7 @@ def test_a_failed_export_says_what_nsys_said(tmp_path: Path, monkeypatch: pytest
     nsys.chmod(nsys.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("VLBENCH_NSYS", str(nsys))
     report = tmp_path / "a.nsys-rep"
-    report.write_bytes(b"report")
+    report.write_bytes(b"report\0")
     with pytest.raises(UsageError, match="made by a newer version"):
         vlbench.nsys.load(report)
 

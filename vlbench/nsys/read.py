@@ -11,6 +11,9 @@ from vlbench.untrusted.limits import Limit
 CAPTURE = Kind("give an .sqlite or .nsys-rep capture or a torch profiler trace", Limit.DATABASE)
 _SQLITE = b"SQLite format 3\x00"
 _GZIP = b"\x1f\x8b"
+_ZIP = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
+_NOT_IN_TEXT = {*range(32), 127} - set(b"\t\n\f\r\x1b")
+_HEAD = 1 << 16  # in so many bytes of a report there is something that no text has
 
 
 def load(path: str | Path) -> Capture:
@@ -29,7 +32,7 @@ def load(path: str | Path) -> Capture:
     head = b""
     if size:  # what the kernel makes up has none, and may never end
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(_HEAD)
     if not head:
         raise UsageError(f"{path}: the file is empty; capture again")
     if head.startswith(_SQLITE):
@@ -41,6 +44,10 @@ def load(path: str | Path) -> Capture:
 
         return read_kineto(path)
     if path.suffix in (".nsys-rep", ".qdrep"):
+        # How a report begins is written down nowhere, so only what is certainly something else is refused.
+        what = "a zip file" if head.startswith(_ZIP) else "" if _NOT_IN_TEXT.intersection(head) else "a text"
+        if what:
+            raise UsageError(f"{path}: {what}, and no report of nsys; {CAPTURE.remedy}")
         export = _exported(path)
         found = load(export)
         return replace(found, notes=(*found.notes, f"{path.name}: read from its export {export.name}"))
