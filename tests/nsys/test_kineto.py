@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import vlbench.nsys
+from vlbench.comparing.captured import captured_cell, judge_difference
 from vlbench.errors import UsageError
+from vlbench.judging.exit_codes import ExitCode
 from vlbench.nsys.kineto import _nanoseconds
 
 Event = dict[str, Any]
@@ -67,6 +69,21 @@ def test_a_time_that_no_clock_shows_is_damage(tmp_path: Path, event: int, field:
     path.write_text(json.dumps(document))
     with pytest.raises(UsageError, match=r"a time or length that no clock shows|unexpected form"):
         vlbench.nsys.load(path)
+
+
+def test_a_range_of_no_length_is_named_and_no_improvement(tmp_path: Path) -> None:
+    paths = tmp_path / "whole.json", tmp_path / "empty.json"
+    for path, length in zip(paths, (50.25, 0), strict=True):
+        document = trace()
+        document["traceEvents"][2]["dur"] = length
+        path.write_text(json.dumps(document))
+    whole, empty = map(vlbench.nsys.load, paths)
+    assert judge_difference(vlbench.nsys.diff(whole, whole), "a", "b").exit_code == ExitCode.OK
+    judged = judge_difference(vlbench.nsys.diff(whole, empty), "a", "b")
+    assert judged.exit_code == ExitCode.MISSING
+    assert judged.rows[0].reason == f"{paths[1]}: 1 range of no length or less, in which nothing can lie"
+    with pytest.raises(UsageError, match=r"empty\.json: 1 range of no length or less, .* its counts are no evidence"):
+        captured_cell(paths[1])
 
 
 @pytest.mark.parametrize("suffix", [".json", ".json.gz"])

@@ -59,8 +59,9 @@ def losses(capture: Capture) -> list[str]:
         here = sum(map(len, tables)) + (capture.other_events if what == "NVTX" else 0)
         if here < told:
             found.append(f"nsys collected {told} {what} event{'s' * (told > 1)}, and the file has {here}")
-    if wrong := int((capture.ranges["end"] < capture.ranges["start"]).sum()):
-        found.append("1 range ends before it begins" if wrong == 1 else f"{wrong} ranges end before they begin")
+    ranges = capture.ranges[~capture.ranges["open"]]
+    if wrong := int((ranges["end"] <= ranges["start"]).sum()):
+        found.append(f"{wrong} range{'s' * (wrong > 1)} of no length or less, in which nothing can lie")
     ops, api = capture.gpu_ops["api"], capture.api
     asking = api.index[api["family"].isin(["launch", "graph_launch"])]
     if api["name"].astype(str).str.contains("BeginCapture").any():
