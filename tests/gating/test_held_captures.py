@@ -86,6 +86,40 @@ def test_a_counter_that_the_change_lets_vary_is_accepted_by_its_name(fields: Any
     assert found(head(captured=(loose,), entries=(ACCEPTED, by_name)), accepts=False).verdict is Verdict.MISSING
 
 
+def test_fewer_instances_are_accepted_by_name_and_are_no_matter_in_a_new_capture() -> None:
+    """They let the mean of a counter differ by more."""
+    one = captured(launches=10)
+    few = one.model_copy(update={"ranges": (one.ranges[0].model_copy(update={"instances": 3}),)})
+    before = baseline(captured=(one,))
+    told = changes(before, baseline(captured=(few,)))
+    assert told == ("run: instances in vlbench:forward 9 -> 3",)
+    same = JudgedRow(cell="capture run", measure="counters", verdict=Verdict.SAME, reason="the same")
+    for said, verdict in ((told, Verdict.ACCEPTED), (("edited by hand",), Verdict.MISSING)):
+        after = head(captured=(few,), entries=(ACCEPTED, ENTRY.model_copy(update={"changes": said})))
+        row = Held(FILE, before, after, "base").settle(GateResult([same], [], [one])).rows[-1]
+        assert row.verdict is verdict
+        assert "no longer judged to the digit: instances in vlbench:forward; the same" in row.reason
+    longer = Held(FILE, before, head(captured=(one,)), "base").settle(GateResult([same], [], [few])).rows[-1]
+    new = Held(FILE, BEFORE, head(FEW, captured=(few,)), "base").settle(GateResult([same], [], [one])).rows[-1]
+    assert longer.verdict is new.verdict is Verdict.SAME
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("source", "kineto", "source nsys -> kineto"),
+        ("gpus", ("H100", "H200"), "GPUs H100 -> H100, H200"),
+        ("facts", {"CUDA graph mode": "node"}, "CUDA graph mode none -> node"),
+        ("beside", {"syncs": 1000}, "syncs beside the ranges none -> 1,000"),
+        ("unmeasured", {"bytes": "no size"}, "bytes not measured none -> no size"),
+    ],
+)
+def test_whatever_a_capture_is_judged_by_is_named_where_it_changes(field: str, value: Any, told: str) -> None:
+    one = captured(launches=10)
+    after = baseline(captured=(one.model_copy(update={field: value}),))
+    assert changes(baseline(captured=(one,)), after) == (f"run: {told}",)
+
+
 def test_a_new_capture_lets_vary_only_what_varies() -> None:
     one = captured(launches=10, syncs=2)
     loose = one.model_copy(

@@ -11,6 +11,8 @@ SILENT = {"trials", "seconds", "stages", "counts"}
 """Fields of a timed cell that its ratio stands for, or that explain it."""
 Cell = CountedCell | TimedCell | CapturedCell
 FIRST = " of the first forward"
+INSTANCES = "instances"
+"""What a change calls how often a range was seen."""
 
 
 def changes(before: Baseline, after: Baseline) -> tuple[str, ...]:
@@ -33,6 +35,12 @@ def loosened(before: Cell, head: Cell) -> list[str]:
         for name in dict.fromkeys((*now.unsteady, *now.mixed))
         if name not in was.unsteady and (name not in now.mixed or now.mixed[name][1] > was.mixed.get(name, (0, 0))[1])
     ]
+
+
+def shortened(before: Cell, head: Cell) -> list[str]:
+    """Ranges of a capture that `head` saw less often: their means, and calls beside them, are judged less closely."""
+    old, new = ({each.name: each.instances for each in getattr(cell, "ranges", ())} for cell in (before, head))
+    return [f"{INSTANCES} in {name}" for name in new if new[name] < old.get(name, 0)]
 
 
 def _settings(before: Baseline, after: Baseline) -> Iterator[str]:
@@ -101,14 +109,22 @@ def _flat(cell: Cell) -> Iterator[tuple[str, str]]:
         yield "ratio", f"{median(trial.ratio for trial in cell.trials):.4f}"
         yield from ((name, str(value)) for name, value in cell if name not in SILENT)
     elif isinstance(cell, CapturedCell):
-        for each in cell.ranges:
-            yield from ((f"{name} in {each.name}", f"{value:,}") for name, value in each.counters.items())
-            for name, (mean, most) in each.mixed.items():
-                yield f"{name} in {each.name}", f"mixed ({mean:,g} on average, at most {most:,})"
-            yield from ((f"{name} in {each.name}", "unsteady") for name in each.unsteady)
-        yield from _bands(cell.bands)
+        yield from _captured(cell)
     else:
         yield from _counted(cell)
+
+
+def _captured(cell: CapturedCell) -> Iterator[tuple[str, str]]:
+    yield from (("source", cell.source), ("GPUs", ", ".join(cell.gpus)), *cell.facts.items())
+    yield from ((f"{name} not measured", why) for name, why in cell.unmeasured.items())
+    yield from ((f"{name} beside the ranges", f"{calls:,}") for name, calls in (cell.beside or {}).items())
+    for each in cell.ranges:
+        counts = {INSTANCES: each.instances, **each.counters}
+        yield from ((f"{name} in {each.name}", f"{value:,}") for name, value in counts.items())
+        for name, (mean, most) in each.mixed.items():
+            yield f"{name} in {each.name}", f"mixed ({mean:,g} on average, at most {most:,})"
+        yield from ((f"{name} in {each.name}", "unsteady") for name in each.unsteady)
+    yield from _bands(cell.bands)
 
 
 def _counted(cell: CountedCell) -> Iterator[tuple[str, str]]:

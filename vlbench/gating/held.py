@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vlbench.comparing.captured import judge_captured, not_counted
 from vlbench.gating.acceptance import KINDS, keep_thresholds
-from vlbench.gating.changes import SILENT, Cell, changes, loosened
+from vlbench.gating.changes import INSTANCES, SILENT, Cell, changes, loosened, shortened
 from vlbench.gating.manifest import Removal
 from vlbench.gating.timed import GateResult
 from vlbench.judging.exit_codes import FAILURES
@@ -163,7 +163,7 @@ class Held:
             return self._unseen(row)
         if measured is None and row.verdict in (Verdict.MISSING, Verdict.INCONCLUSIVE):
             return row if self._accepting else self._refused(row)
-        if loose := loosened(before, head):
+        if loose := [*loosened(before, head), *shortened(before, head)]:
             row = row.model_copy(update={"reason": f"no longer judged to the digit: {few(loose, 3)}; {row.reason}"})
             if unsaid := [each for each in loose if not self._is_said(head.name, each)]:
                 reason = f"{row.reason}; {few(unsaid, 1)} is accepted by nobody by its name"
@@ -184,8 +184,9 @@ class Held:
         return self._decided(JudgedRow.missing(row.cell, "time", reason))
 
     def _is_said(self, cell: str, counter: str) -> bool:
-        """Did the change accept that the counter varies, as `changes` says it?"""
-        wanted = re.compile(rf"{re.escape(cell)}: (?:.*, )?{re.escape(counter)} [^>]+> (?:unsteady|mixed)")
+        """Did the change accept that the counter varies, or that instances are fewer, as `changes` says it?"""
+        now = r"\d" if counter.startswith(f"{INSTANCES} in ") else "(?:unsteady|mixed)"
+        wanted = re.compile(rf"{re.escape(cell)}: (?:.*, )?{re.escape(counter)} [^>]+> {now}")
         return any(wanted.match(line) for entry in self.accepted for line in entry.changes)
 
     def _added(self, row: JudgedRow, head: Cell, measured: Cell | None) -> JudgedRow:
