@@ -12,6 +12,7 @@ from tests.record.baselines import baseline, cell, forward
 from tests.repositories import begin_here
 from vlbench.api.defaults import Defaults, defaults
 from vlbench.api.markers import marker_rows
+from vlbench.api.verdicts import _required
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.base import base_of, baselines_at
 from vlbench.gating.manifest import NAME, Manifest, enlist
@@ -165,6 +166,33 @@ def test_links_lead_to_what_the_merge_base_holds(repository: Path) -> None:
     commit()
     with pytest.raises(IncomparableError, match=r"kept/linked\.json at .* lies outside of what this repository holds"):
         baselines_at(base_of("change"), [], FOLDER, first=False)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[tool.vlbench]\nfaster = true\n", '[tool.vlbench]\ngpu = "sm_1"\n'])
+@pytest.mark.parametrize("has_baseline", [False, True])
+def test_a_merge_base_whose_settings_do_not_count_is_as_one_without(
+    repository: Path, text: str, has_baseline: bool
+) -> None:
+    """What it holds where the change keeps its baselines is judged all the same."""
+    git("checkout", "--quiet", "-B", "main", "main" if has_baseline else "nothing")
+    settings = Path("pyproject.toml")
+    settings.unlink(missing_ok=True)
+    settings.write_text(text) if text else settings.symlink_to("/etc/hostname")
+    commit()
+    git("checkout", "--quiet", "-b", "mended")
+    settings.unlink()
+    settings.write_text('[tool.vlbench]\nbaselines = "kept"\n')
+    FOLDER.mkdir(exist_ok=True)
+    write_baseline(STORED, FILE)
+    enlist(FILE, STORED)
+    commit()
+    with pytest.raises(
+        IncomparableError, match=r"^the merge base with main .*pyproject\.toml.*; --first leaves it out"
+    ):
+        _required([], "main", first=False, accepts=True)
+    required = _required([], "main", first=True, accepts=True)
+    assert required.baselines == {FILE: STORED}
+    assert bool(required.held) == has_baseline
 
 
 @pytest.mark.parametrize("ref", ["refs/main", "refs/tags/main", "refs/remotes/main/HEAD", "refs/heads/{}"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Union
 
 from vlbench.api.arguments import File, Names, path_of, paths, several
 from vlbench.api.counts import preset_notes
-from vlbench.api.defaults import defaults
+from vlbench.api.defaults import Defaults, defaults
 from vlbench.api.markers import marker_rows
 from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.comparing.counted_cells import CountResult
@@ -23,13 +23,14 @@ from vlbench.export.progress import doing
 from vlbench.gating import Times
 from vlbench.gating.acceptance import propose
 from vlbench.gating.accuracy import Outcomes, count_and_check
-from vlbench.gating.base import Base, base_of
+from vlbench.gating.base import LEFT_OUT, Base, base_of
 from vlbench.gating.report import report, unjudged
 from vlbench.gating.required import Required, by_base, by_manifest
 from vlbench.gating.run import gate as judge_baselines, read_captures
 from vlbench.gating.timed import GateResult, here_for
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.words import number_of, parse_share
+from vlbench.process.git import UnreadError
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import proposal_path, write_baseline
 from vlbench.record.destinations import check_output
@@ -143,7 +144,14 @@ def _required(files: list[Path], name: str | None, first: bool, accepts: bool) -
             raise UsageError("--first and --no-accept belong to --base; say which revision is the base")
         return by_manifest(files, Path(here.baselines))
     found = base_of(name)
-    there = defaults(commit=found.commit)
+    try:
+        there = defaults(commit=found.commit)
+    except UnreadError:
+        raise
+    except UsageError as error:
+        if not first:
+            raise IncomparableError(f"{found.words}: {error}; {LEFT_OUT}") from None
+        there = Defaults(baselines=here.baselines)
     folders = Path(there.baselines), Path(here.baselines)
     required = by_base(found, files, folders, first=first, accepts=accepts)
     if marked := marker_rows(found, there, accepts=accepts):

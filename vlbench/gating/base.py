@@ -9,6 +9,8 @@ from vlbench.process.git import UnreadError, commit_of, files_at, is_shallow, me
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import is_baseline, parse_baseline, why_unfit
 
+LEFT_OUT = "--first leaves it out, for the pull request that mends it"
+
 
 @dataclass(frozen=True)
 class Base:
@@ -84,5 +86,5 @@ def _read(commit: str, words: str, given: Sequence[Path], folder: Path, *, skip:
             raise
         except UsageError as error:
             if not skip:
-                raise IncomparableError(f"{error}; --first leaves it out, for the pull request that mends it") from None
+                raise IncomparableError(f"{error}; {LEFT_OUT}") from None
     return found
