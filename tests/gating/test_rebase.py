@@ -77,6 +77,32 @@ def test_code_that_nobody_committed_cannot_be_told_from_what_torch_did() -> None
     assert "git does not know the code that was accepted" in refusal()
 
 
+@pytest.mark.parametrize("lost", ["", "^{tree}"])
+def test_in_a_damaged_repository_nobody_can_tell_what_changed(lost: str) -> None:
+    """Also where git knows the revision by its name: a list of changes that fails is none without a change."""
+    accepted_at(revision())
+    commit("towers.py", "a = 2")
+    name = git("rev-parse", f"HEAD~1{lost}")
+    assert name is not None
+    Path(".git/objects", name[:2], name[2:]).unlink()
+    assert "git does not know the code that was accepted" in refusal()
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_where_the_history_is_cut_nobody_knows_with_which_commit_a_file_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    """All files seem to come with the last commit that is there, and so nothing to have changed since."""
+    accepted_at(revision())
+    commit("towers.py", "a = 2")
+    commit("towers.py", "a = 3")
+    git("clone", "--quiet", f"--depth={depth}", tmp_path.as_uri(), "clone")
+    monkeypatch.chdir(tmp_path / "clone")
+    assert "bring the history that is cut here (`git fetch --unshallow`), or run `vlbench gate`" in refusal()
+    git("fetch", "--quiet", "--unshallow")
+    assert "towers.py changed since" in refusal()
+
+
 def test_only_counts_are_rebased_and_only_to_another_torch() -> None:
     accepted_at(revision())
     with pytest.raises(UsageError, match="which is this one; there is nothing to rebase"):

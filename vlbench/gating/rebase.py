@@ -10,7 +10,7 @@ from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import acceptance, propose, seal
 from vlbench.gating.changes import changes
 from vlbench.gating.save import count_stored
-from vlbench.process.git import changed_python, is_in_history, last_commit_of
+from vlbench.process.git import changed_python, is_in_history, is_shallow, last_commit_of
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline
 from vlbench.record.fingerprint import Fingerprint
@@ -44,9 +44,10 @@ def _refuse_other_code(path: Path, before: Baseline) -> None:
     revision = _revision_of(path, before)
     changed = changed_python(revision) if revision else None
     if revision is None or changed is None:
+        deepen = "bring the history that is cut here (`git fetch --unshallow`), or " if is_shallow() else ""
         raise IncomparableError(
             f"{path}: git does not know the code that was accepted, so nobody can tell what torch changed; "
-            "run `vlbench gate` with the old torch, commit, and rebase then"
+            f"{deepen}run `vlbench gate` with the old torch, commit, and rebase then"
         )
     if changed:
         listed = " and ".join(changed[:2]) + (f" and {len(changed) - 2} more" if len(changed) > 2 else "")

@@ -131,11 +131,14 @@ def committed(path: Path) -> str | None:
 
 
 def last_commit_of(path: Path) -> str | None:
-    """The commit that last changed `path`; None where it has changed since, or was never committed."""
+    """The commit that last changed `path`; None where it has changed since, was never committed, or nobody can tell."""
     folder, name = path.resolve().parent, path.name
     if git("-C", str(folder), "status", "--porcelain", "--", name) != "":
         return None
-    return git("-C", str(folder), "log", "-1", "--format=%H", "--", name) or None
+    found = git("-C", str(folder), "log", "-1", "--format=%H", "--", name)
+    if not found or (is_shallow() and commit_of(f"{found}^") is None):  # where history is cut, all seems to be new
+        return None
+    return found
 
 
 def commit_of(name: str) -> str | None:
