@@ -203,9 +203,7 @@ def doctor() -> Sheet:
 
     checks = examine()
     code = next((int(check.code) for check in checks if not check.ok and check.code), 0)
-    return checks_sheet(
-        checks, code, lambda: _json({"exit_code": code, "checks": [check.to_dict() for check in checks]})
-    )
+    return checks_sheet(checks, code, lambda: _json({"exit_code": code, "checks": list(map(vars, checks))}))
 
 
 def _failure(failure: CaptureError) -> Sheet:

@@ -5,7 +5,7 @@ import glob
 import importlib.util
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.nsys.command import DISCARD, KEEPS, LOOKED, find_nsys, profile_help, version
@@ -23,10 +23,6 @@ class Check:
     found: str
     remedy: str = ""
     code: int = 0
-
-    def to_dict(self) -> dict[str, object]:
-        """For `--json`."""
-        return asdict(self)
 
 
 def examine() -> list[Check]:
