@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from vlbench.api.measuring import Also, Counting
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import Steps, run_at_scale
 from vlbench.counting_device.profiles import CUDNN
@@ -32,17 +33,9 @@ RELEASED: Mapping[Family, str] = {
 """What stands for a family's tiny towers."""
 UNASKED = 180.0
 """Seconds for all of it where nobody asked for it, as the help of `vlbench run --counts` says."""
-AtScales = dict[int, AtScale]
-"""By index of the plan."""
-Counting = tuple[str, Callable[[Steps], AtScales]]
-"""Words, and what counts."""
-Rows = Sequence[Collection[str]]
-"""Names of rows, for each plan."""
 
 
-def at_scale(
-    plans: Sequence[Plan], scenarios: Iterable[str], timeout: float, *, asked: bool = True
-) -> Callable[[Rows], Counting | None]:
+def at_scale(plans: Sequence[Plan], scenarios: Iterable[str], timeout: float, *, asked: bool = True) -> Also:
     """What makes of measured rows what counts them, each plan in a process of its own; None where there is no row.
 
     Points of these `scenarios` are counted at their full size, others as they are. A plan has `timeout` seconds; where
@@ -55,12 +48,12 @@ def at_scale(
     remedy = "give a larger `--timeout`" if asked else "`--counts` gives each point `--timeout` seconds"
     late = f"counting ended after {within:g} s; {remedy}, and `vlbench count --tower NAME` counts one row"
 
-    def counting(rows: Rows) -> Counting | None:
+    def counting(rows: Sequence[Collection[str]]) -> Counting | None:
         wanted = {index: only for index, job in jobs.items() if (only := _only(job, rows[index]))[1]}
         many = sum(len(job.towers) for job, _, _ in wanted.values())
         models = ", ".join(dict.fromkeys(model for _, _, model in wanted.values()))
 
-        def count(steps: Steps) -> AtScales:
+        def count(steps: Steps) -> dict[int, AtScale]:
             made, done, until = {}, 0, math.inf if asked else time.monotonic() + within
             for index, (job, names, model) in wanted.items():
                 left = min(timeout, until - time.monotonic())
