@@ -48,7 +48,7 @@ CONFIG = replace(MODELS["qwen2.5-vl-3b"], depth=4, fullatt_block_indexes=(3,))
 GRID = "8x12"
 POINT = ScenarioPoint(scenario="full-width", label=f"1x{GRID}", source="noise", item=(Item(grid=GRID),))
 SECONDS = {"float32": 330.0, "bfloat16": 450.0}
-"""Of each dtype, in which a forward takes some 0.3 and 0.1 s of one core."""
+"""Of each dtype, in which a forward takes some 0.3 and 0.1 s of one core, or 1 s without instructions for bfloat16."""
 TRIALS = 5
 CHOOSING = 1100.0
 SHIPPED, PEER, FLOOR = "best", "hf-sdpa", "floor"
