@@ -20,10 +20,11 @@ class Clock:
         return self.at
 
 
-def checked_in(asked: Job, share: float, *checks: float, call: float = 0.1) -> Pace:
+def checked_in(asked: Job, share: float, *checks: float, call: float = 0.1, begun: float = 0.0) -> Pace:
     """The pace after checks of so many seconds, in a trial that should be over by `share`, and has to be by 100."""
     clock = Clock()
     pace = Pace(asked.model_copy(update={"by": share, "until": 100.0}), now=clock)
+    clock.at += begun
     for variant, seconds in zip(asked.variants, checks, strict=False):
         clock.at += seconds
         pace.note(variant.name, seconds, call)
@@ -59,14 +60,17 @@ def test_a_further_trial_is_spared_what_is_not_timed(check: float, again: float)
     assert checked_in(FOUR, 25.0, check).estimate(0.0).again == pytest.approx(again)
 
 
-@pytest.mark.parametrize(("share", "fitting"), [(37.5, 4), (37.3, 3)])
-def test_the_first_trial_leaves_further_ones_their_time(share: float, fitting: int) -> None:
-    """13 s of its own, and 12.2 s for each of two more."""
+@pytest.mark.parametrize(
+    ("begun", "share", "fitting"), [(0.0, 37.5, 4), (0.0, 37.3, 3), (5.0, 52.5, 4), (5.0, 52.3, 3)]
+)
+def test_the_first_trial_leaves_further_ones_their_time(begun: float, share: float, fitting: int) -> None:
+    """13 s of its own, and 12.2 s for each of two more; each of the three begins for as long before its first check."""
     first = FOUR.model_copy(update={"further": 2})
-    pace = checked_in(first, share, 1.0)
-    assert pace.estimate(0.0).fitting == fitting
-    checked = checked_in(first, share, 1.0, 1.0, 1.0)
-    assert checked.fits_another() is (fitting == 4)
+    pace = checked_in(first, share, 1.0, begun=begun)
+    estimate = pace.estimate(begun)
+    assert (estimate.fitting, estimate.seconds, estimate.again) == (fitting, pytest.approx(13.0), pytest.approx(12.2))
+    pace = checked_in(first, share, 1.0, 1.0, 1.0, begun=begun)
+    assert pace.fits_another() is (fitting == 4)
 
 
 def test_rounds_are_shared_alike_among_the_first_trial_and_further_ones() -> None:

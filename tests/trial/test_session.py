@@ -16,9 +16,9 @@ from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, State, VariantTrial
 from vlbench.towers.variants import Variant
-from vlbench.trial.job import Event, FirstKernel, Job, Round
+from vlbench.trial.job import Estimated, Event, FirstKernel, Job, Prepared, Round
 from vlbench.trial.limits import Limits
-from vlbench.trial.session import Progress, Session
+from vlbench.trial.session import Progress, Session, Suspects
 from vlbench.trial.worker import run_job
 
 pytestmark = pytest.mark.usefixtures("misbehaving")
@@ -258,6 +258,41 @@ def test_half_of_the_time_is_kept_for_confirming(
     assert [job.seconds for job in asked] == [seconds] * 6 + confirming
     assert {len(job.variants) for job in asked[6:]} == ({1 + suspected} if suspected else set())
     assert sum(job.seconds for job in asked) <= 60.0
+
+
+@pytest.mark.parametrize(
+    ("suspects", "check_all", "needed"),
+    [
+        (None, False, 5 * 7 + 30 + 4 * 12),
+        (None, True, 5 * 7 + 5 * 30),
+        (lambda index, group: [], False, 2 * (5 * 7 + 30 + 4 * 12)),  # half of the time is kept for confirming
+    ],
+)
+def test_the_time_needed_counts_each_beginning_and_each_check_once(
+    suspects: Suspects | None, check_all: bool, needed: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five trials, each of which begins for 7 s; the first check, of 10 s, is a part of the 30 s that follow."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        clock[0] += 7.0
+        yield Prepared.model_construct()
+        clock[0] += 10.0
+        yield Estimated(seconds=30.0, again=12.0, fitting=1)
+        raise ChildError(None, "it was only asked")
+
+    told = list[float]()
+    session = Session(
+        [plan()],
+        Journal(None, ""),
+        limits=Limits(600),
+        watch=lambda progress: told.append(progress.needs),
+        run=run,
+        check_all=check_all,
+    )
+    session.vote(5, 60.0, suspects)
+    assert told[1::2] == [pytest.approx(needed)] * 5
 
 
 @pytest.mark.parametrize("copies", [1, 7])

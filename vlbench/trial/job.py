@@ -124,7 +124,7 @@ class Estimated(Message):
 
     event: Literal["estimated"] = "estimated"
     seconds: float
-    """For all rows, to the end of the trial."""
+    """For all rows, from the first check to the end of the trial."""
     again: float
     """The same of a further trial, which checks the rows briefly."""
     fitting: int

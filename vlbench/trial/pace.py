@@ -75,7 +75,7 @@ class Pace:
         pairs = zip(needed[1:], again[1:], strict=True)
         fitting = sum(self.now() + one + self.job.further * further <= self.job.by for one, further in pairs)
         seconds = self.now() + needed[-1] - started
-        return Estimated(seconds=seconds, fitting=len(self._checks) + fitting, again=again[-1])
+        return Estimated(seconds=seconds, fitting=len(self._checks) + fitting, again=again[-1] - self._beginning)
 
     def left_for_rounds(self, rows: Iterable[str]) -> float:
         """Seconds of rounds, so that the stages of these rows still fit, and further trials have as many rounds."""

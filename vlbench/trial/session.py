@@ -13,7 +13,7 @@ from vlbench.process.child import Child, ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Trial
 from vlbench.trial.briefly import Checks
-from vlbench.trial.job import EVENTS, LAST_CALL, Estimated, Event, Finished, Job, job_of
+from vlbench.trial.job import EVENTS, LAST_CALL, Estimated, Event, Finished, Job, Prepared, job_of
 from vlbench.trial.limits import Limits
 from vlbench.trial.progress import Progress as Progress, record
 
@@ -27,7 +27,6 @@ CONFIRMING = 0.5
 """Share of the time that is kept for measuring again what stands out; where nothing does, it is not spent."""
 QUICKLY_CONFIRMING = 0.3
 """The same of a quick look on a CPU, whose second process has few rows. On a GPU most stand out."""
-
 
 Watch = Callable[[Progress], None]
 Suspects = Callable[[int, CellGroup], list[str]]
@@ -240,14 +239,16 @@ class Session:
 
     def _follow(self, progress: Progress, index: int, start: float, allowed: float, asked: Asked) -> None:
         """Run the trial and note what it says."""
+        begun = 0.0
         for event in self._run(progress.job, allowed):
             progress.take(event)
             job, since = progress.job, time.monotonic() - start
             self.checks.note(index, progress, event)
+            begun = since if isinstance(event, Prepared) else begun
             if isinstance(event, Estimated) and (index, False) not in self._needs:
                 further = event.seconds if self.checks.check_all else event.again
                 rows = event.seconds + further * (self._trials - 1)
-                progress.needs = (since * self._trials + rows) / (1 - self._kept)
+                progress.needs = (begun * self._trials + rows) / (1 - self._kept)
                 progress.told = self._words(event, len(job.variants), allowed, rows, progress.needs)
             if progress.has_rounds:
                 self._needs.setdefault((index, job.briefly), since)
