@@ -111,7 +111,9 @@ def test_machines_and_long_series_fit_into_80_columns(vlbench: Vlbench, folder: 
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("none.json",), 6, "none.json: no version can be read: git has no version of it"),
+        (("none.json",), 2, "none.json: no such file; give results, a baseline or a count"),
+        (("none.json", "--git", "HEAD~1..HEAD"), 2, "none.json: no such file; give results, a baseline or a count"),
+        (("new.json", "--git", "HEAD~1..HEAD"), 6, "new.json: no version can be read: git has no version of it"),
         (("vision.json", "--git", "nowhere"), 2, "--git 'nowhere': write it as FIRST..LAST"),
         (("small.toml", "small.toml"), 2, "small.toml: not JSON"),
         ((), 6, "results/baselines: holds no baseline"),
@@ -120,16 +122,19 @@ def test_machines_and_long_series_fit_into_80_columns(vlbench: Vlbench, folder: 
 def test_what_has_no_history_is_refused(
     vlbench: Vlbench, folder: Path, arguments: tuple[str, ...], code: int, told: str
 ) -> None:
-    commit(folder, {"a.txt": "1"})
+    for text in "12":
+        commit(folder, {"a.txt": text})
+    (folder / "new.json").write_text("{}")
     ended = vlbench("history", *arguments)
     assert ended.code == code
     assert ended.err.splitlines()[-1].startswith(f"error: {told}")
 
 
 def test_outside_of_a_repository_it_says_so(vlbench: Vlbench, folder: Path) -> None:
-    told = vlbench("history", "none.json").sentence
+    told = vlbench("history", "small.toml").sentence
     assert "not a git repository" in told
     assert told.endswith("one file has no past outside of git; give two files or more, or run it in a repository")
+    assert vlbench("history", "none.json").sentence == "none.json: no such file; give results, a baseline or a count"
 
 
 def test_a_step_that_short_figures_hide_is_told_whole(vlbench: Vlbench, folder: Path) -> None:

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from vlbench.comparing.contents import OURS
 from vlbench.comparing.history import History, Version, history_of, version_of
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.process.git import git, one_line, text_at
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.checkouts import commits_between, repository
+from vlbench.untrusted.files import size_of
 
 FORMAT = "--format=%H %cs %s"
 
@@ -15,14 +17,15 @@ FORMAT = "--format=%H %cs %s"
 def past_of(path: Path, between: str | None, steps: Callable[[int, int], None] = lambda done, of: None) -> History:
     """The file at each revision that changed it, along first parents, and as it is now; or `between` FIRST..LAST.
 
-    A version that cannot be read is named in the notes. Raises UsageError outside of a repository and for what is no
-    range, IncomparableError where no version can be read.
+    A version that cannot be read is named in the notes. Raises UsageError outside of a repository, for no file and for
+    what is no range, IncomparableError where no version can be read.
     """
     try:
         repository()
     except UsageError as error:
         if "not a git repository" not in str(error):
             raise
+        size_of(path, OURS)
         raise UsageError(
             f"{path}: not a git repository here, and one file has no past outside of git; give two files or more, or "
             "run it in a repository"
@@ -40,6 +43,8 @@ def past_of(path: Path, between: str | None, steps: Callable[[int, int], None] =
                 notes.append(f"{name} is left out: {told}")
             steps(number, len(texts))
     if not found:
+        if not notes:
+            size_of(path, OURS)
         why = notes[-1] if notes else "git has no version of it; commit it, or name several files"
         raise IncomparableError(f"{path}: no version can be read: {why}")
     history = history_of(str(path), found)
