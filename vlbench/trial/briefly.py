@@ -38,7 +38,7 @@ class Checks:
         if isinstance(event, Checked) and event.accuracy.passed and not progress.job.briefly:
             self._passed[index].add(event.variant)
 
-    def end(self, index: int, progress: Progress, names: Collection[str], died: Collection[str]) -> None:
+    def end(self, index: int, progress: Progress, names: Collection[str]) -> None:
         """A trial over rows of these names is over."""
         if not progress.job.briefly:
-            self._late[index] = {*names} - {*progress.checked} - {*died}
+            self._late[index] = {*names} - {*progress.checked}

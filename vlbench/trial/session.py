@@ -261,7 +261,7 @@ class Session:
             self._unrun[asked.index].append("; ".join(filter(None, (f"{asked.called}: {why}", progress.cut))))
             self.is_complete = False
             return
-        self.checks.end(asked.index, progress, names, self.died[asked.index])
+        self.checks.end(asked.index, progress, names)
         trial = record(progress, number, names, self.died[asked.index], asked.confirms, why)
         self.is_complete = self.is_complete and not any(each.left for each in trial.variants)
         self.journal.add_trial(asked.index, trial)
