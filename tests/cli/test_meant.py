@@ -31,5 +31,6 @@ def test_an_option_of_another_command_names_what_says_it_here(vlbench: Vlbench, 
 def test_only_what_a_command_has_is_named() -> None:
     assert meant("--model", ["--cold", "--help", "--over"]) == []
     assert meant("--threads-all", ["--threads", "--trials"]) == ["--threads"]
+    assert meant("--most-images-of-a-prompt", ["--images", "--trials"]) == ["--images"]
     assert meant("--trails", ["--threads", "--trials"]) == ["--trials"]
     assert all(meant(given, [known]) == [known] for given, same in OPTIONS.items() for known in same)

@@ -10,7 +10,7 @@ from tests.gating.held import BEFORE, ENTRY, FEW, FILE, head
 from tests.record.baselines import ACCEPTED, baseline
 from vlbench.comparing.captured import judge_captured
 from vlbench.gating.changes import changes
-from vlbench.gating.held import Held
+from vlbench.gating.held import Held, _loosened
 from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
@@ -157,3 +157,26 @@ def test_a_capture_is_accepted_with_exactly_its_figures(title: str) -> None:
     assert found(few, many).verdict is Verdict.ACCEPTED
     for claimed in (captured(launches=11), wide, few):  # no band takes the place of figures
         assert found(few, claimed).verdict is Verdict.REGRESSED
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "loosened"),
+    [((2.0, 10), (2.0, 11), ["syncs in vlbench:forward"]), ((2.0, 10), (2.5, 10), []), ((2.0, 10), (1.0, 9), [])],
+)
+def test_a_counter_that_may_rise_further_than_before_is_looser(
+    before: tuple[float, int], after: tuple[float, int], loosened: list[str]
+) -> None:
+    one, other = (
+        captured(launches=10).model_copy(
+            update={"ranges": (captured(launches=10).ranges[0].model_copy(update={"mixed": {"syncs": each}}),)}
+        )
+        for each in (before, after)
+    )
+    assert _loosened(one, other) == loosened
+
+
+def test_a_newer_version_of_the_tool_moves_no_figure() -> None:
+    old, newer = captured(launches=10), captured(launches=10).model_copy(update={"version": "2025.2"})
+    same = JudgedRow(cell="capture run", measure="counters", verdict=Verdict.SAME, reason="the same")
+    held = Held(FILE, baseline(captured=(old,)), head(captured=(newer,), entries=(ACCEPTED,)), "base")
+    assert held.settle(GateResult([same], [], [newer])).rows[-1] == same

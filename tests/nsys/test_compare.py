@@ -142,6 +142,17 @@ def test_waits_beside_the_ranges_are_not_passed_over(tmp_path: Path, tid: int, a
     assert {exit_code(vlbench.nsys.diff(none, each)) for each in (between, other)} == {ExitCode.OK}
 
 
+@pytest.mark.parametrize(("waits", "code"), [(10, ExitCode.OK), (11, ExitCode.OK), (12, ExitCode.MISSING)])
+def test_calls_of_other_threads_may_differ_by_a_tenth_from_run_to_run(
+    tmp_path: Path, waits: int, code: ExitCode
+) -> None:
+    ten, more = (
+        beside(tmp_path, name, many, forwards=1, tid=thread(100, 2), at=500)
+        for name, many in (("ten", 10), ("more", waits))
+    )
+    assert exit_code(vlbench.nsys.diff(ten, more)) == code
+
+
 def layers(folder: Path, name: str, forwards: int, *, wait: int = 0, from_forward: int = 0) -> Capture:
     """Forwards of 28 windowed and 4 full attention layers; from one on, the full ones wait `wait` times."""
     database, now = Database(), 0

@@ -146,3 +146,10 @@ def test_names_and_subjects_hold_what_some_take_for_the_end_of_a_line(repository
     git("commit", "--quiet", "--amend", "--message", "one\u2028two\x85three")
     assert changed_python(str(first)) == ["a\u2028b.py"]
     assert commits_between(f"{first}..HEAD")[-1].subject == "one two three"
+
+
+def test_an_object_that_was_replaced_is_read_as_it_was_committed(repository: Path) -> None:
+    other = repository / "other.py"
+    other.write_text("a = 9\n")
+    git("replace", read_git("rev-parse", "HEAD:package/towers.py"), read_git("hash-object", "-w", str(other)))
+    assert text_at("HEAD", Path("package/towers.py")) == "a = 1"

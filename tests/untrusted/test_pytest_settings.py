@@ -56,6 +56,12 @@ def test_a_file_of_its_own_hides_all_others_though_it_sets_nothing(name: str, tm
     assert (found.path.name, found.words("testpaths")) == (name, [])
 
 
+def test_a_table_of_pytest_itself_holds_settings_as_well(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest]\ntestpaths = ['tests', 'more']\n")
+    assert locate_config(tmp_path, [])[1] == tmp_path / "pyproject.toml"
+    assert named(tmp_path) == ["tests", "more"]
+
+
 def test_settings_of_others_are_looked_past(tmp_path: Path) -> None:
     for name, text in NOTHING.items():
         (tmp_path / name).write_text(text)
