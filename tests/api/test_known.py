@@ -161,6 +161,7 @@ def test_what_may_be_is_not_refused(here: Path, given: dict[str, object]) -> Non
         ("tower", "at:../Before:qwen2.5-vl-7b+best", "at:../Before:qwen2.5-vl-7b+best"),
         ("diff", ("BASELINE", "Best"), ("baseline", "best")),
         ("dtype", "BFloat16", "bfloat16"),
+        ("device", "CPU", "cpu"),
         ("seam", ["ROPE"], ["rope"]),
         ("metric", "Median_*", "Median_*"),
     ],
@@ -168,6 +169,17 @@ def test_what_may_be_is_not_refused(here: Path, given: dict[str, object]) -> Non
 def test_a_name_is_taken_in_any_case(here: Path, name: str, given: object, known: object) -> None:
     (here / "h200.json").touch()
     assert as_known({name: given, "threads": 1}) == {name: known, "threads": 1}
+
+
+@pytest.mark.parametrize(("boards", "gpu", "refused"), [(True, "H100", "SM_90"), (False, ["SM_90"], ["H100"])])
+def test_a_gpu_is_a_board_or_one_that_counting_answers_for_as_it_is_told(
+    boards: bool, gpu: str | list[str], refused: str | list[str]
+) -> None:
+    """However many are named."""
+    known = as_known({"gpu": gpu}, boards=boards)["gpu"]
+    assert known == (gpu.lower() if isinstance(gpu, str) else [each.lower() for each in gpu])
+    with pytest.raises(UsageError):
+        as_known({"gpu": refused}, boards=boards)
 
 
 def test_a_name_that_is_two_in_other_cases_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +246,10 @@ def test_a_module_is_found_where_pytest_finds_it(tmp_path: Path, monkeypatch: py
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = lib\n")
     check_factory("in_the_library", "make")
     assert import_root(tmp_path, "in_the_library") == tmp_path / "lib"
+    with pytest.raises(UsageError, match="did you mean in_the_library:make"):
+        check_factory("in_the_librray", "make")
+    with pytest.raises(UsageError, match=r"as it is imported, in_the_library:make$"):
+        as_known({"tower": ["lib/in_the_library.py:make"]})
 
 
 NAMED_UNSEEN = {

@@ -28,7 +28,7 @@ from vlbench.kernel_times import boards
 from vlbench.matrix.ablation import Ablation
 from vlbench.readers import READERS
 from vlbench.record.exactness import FP32_LIMITS
-from vlbench.record.schema import Dtype, State
+from vlbench.record.schema import Device, Dtype, State
 from vlbench.workload.library import case_names, scenario_names
 from vlbench.workload.seams import CASES, PROMPTS
 
@@ -48,6 +48,7 @@ REGISTRIES: dict[str, Any] = {
     "formats": READERS,
     "states": get_args(State),
     "dtypes": get_args(Dtype),
+    "devices": ("auto", *get_args(Device)),
     "ablations": Ablation,
     "classes": FP32_LIMITS.keys() - {"result-changing"},
     "facts": FACTS,

@@ -131,3 +131,7 @@ def test_names_of_presets_are_whole_and_can_be_copied(vlbench: Vlbench) -> None:
     assert [line for line in lines if not line.startswith(" ")] == ["preset", *PRESETS]
     told = {word.strip(",") for line in lines for word in line.split()}
     assert told >= {flag for preset in PRESETS.values() for flag in preset.usual("cpu")}
+
+
+def test_a_kind_is_taken_in_any_case(vlbench: Vlbench) -> None:
+    assert vlbench("list", "FORMATS").out == vlbench("list", "formats").out

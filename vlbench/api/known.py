@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "model": ("models",),
     "seam": ("seams",),
     "dtype": ("dtypes",),
+    "device": ("devices",),
     "state": ("states",),
     "tool": ("tools",),
     "ablate": ("ablations",),
@@ -30,8 +31,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "reader": ("formats",),
 }
 """Of which kinds the names are that an argument takes."""
-CHOICES = ("seam", "state", "tool", "ablate", "exactness")
-"""Of these the kind says all."""
+CHOICES = ("seam", "state", "tool", "ablate", "exactness", "device")
+"""Arguments that take the names of their kind and nothing else."""
 
 
 def as_known(given: Mapping[str, Any], *, boards: bool | None = None) -> dict[str, Any]:
@@ -81,7 +82,6 @@ def _refuse_unknown(given: Mapping[str, Any], boards: bool) -> None:
         "gpu": "predicting.run:check_board" if boards else "counting_device.profiles:profile",
         "weights": _check_weights,
         "dtype": "towers.models:find_dtype",
-        "device": "towers.models:check_device",
         "cudnn": "counting_device.profiles:cudnn_of",
         "grid": "counting.job:parse_grid",
         **{name: partial(_check_choice, name) for name in CHOICES},

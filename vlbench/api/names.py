@@ -24,6 +24,7 @@ SOURCES = {
     "states": ("record/timing.py", r"^State = Literal\[(.*)\]"),
     "dtypes": ("record/schema.py", r"^Dtype = Literal\[(.*)\]"),
     "ablations": ("matrix/ablation.py", ENUM),
+    "devices": ("towers/models.py", r'check_choice\("--device", name, \((.*)\)\)'),
     "classes": ("record/exactness.py", r"^FP32_LIMITS = \{(.*), .result-changing"),
     "facts": ("counting/capture_job.py", r'^    "(\w+)": "'),
     "boards": ("kernel_times/boards/*.json*", ""),

@@ -49,7 +49,7 @@ def list_things(options: ListOptions) -> Sheet:
 
     - `vlbench list flags`
     """
-    what, wide = options.what, options.wide
+    what, wide = options.what and options.what.lower(), options.wide
     if what is None:
         raise UsageError(f"list: name one of {', '.join(ROWS)}")
     check_choice("what to list", what, ROWS)

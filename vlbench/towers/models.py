@@ -80,16 +80,11 @@ def find_dtype(name: str) -> Dtype:
     return cast("Dtype", DTYPES[name])
 
 
-def check_device(name: str) -> None:
-    """Raises UsageError for a device that is none."""
-    check_choice("--device", name, ("auto", "cpu", "cuda"))
-
-
 def find_device(name: str, *, elsewhere: bool = False) -> Device:
     """Raises UsageError for a device that is none or is not there; what is named may be `elsewhere`."""
     import torch
 
-    check_device(name)
+    check_choice("--device", name, ("auto", "cpu", "cuda"))
     if elsewhere and name == "cuda":
         return "cuda"
     if name == "cuda" and not torch.cuda.is_available():

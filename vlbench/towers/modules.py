@@ -26,11 +26,9 @@ def look_here() -> None:
     Where a project keeps its packages in a folder of their own, such as `src`, they are found there, and where pytest
     finds them.
     """
-    from vlbench.untrusted.pytest_settings import python_path  # completing a name needs none
-
     here = Path.cwd()
     project = next((each for each in here.parents if (each / "pyproject.toml").is_file()), here)
-    for place in (*(folder / root for root in ROOTS for folder in (here, project)), *python_path(here)):
+    for place in (*(folder / root for root in ROOTS for folder in (here, project)), *_roots()):
         known = str(place) in sys.path or (place == here and "" in sys.path)
         if not known and place.is_dir():  # [tool.vlbench] may name a tower of the project, from wherever in it
             sys.path.append(str(place))  # last: a stray typing_extensions.py must not stand in for the installed one
@@ -69,9 +67,10 @@ def as_imported(file: str, attribute: str) -> str:
     if path.is_absolute() or ".." in path.parts:
         return f"write the module as it is imported, {path.name}:{attribute}, in the folder {path.parent}"
     absent = "" if isfile(f"{path}.py") else f"; there is no {path}.py here"
-    top, *inside = path.parts
-    parts = inside if inside and top in ROOTS and not isfile(f"{top}/__init__.py") else path.parts
-    return f"write the module as it is imported, {'.'.join(parts)}:{attribute}{absent}"
+    here = Path.cwd() / path
+    roots = (root for root in _roots() if root in here.parents and not (root / "__init__.py").is_file())
+    name = ".".join(here.relative_to(max(roots, key=lambda root: len(root.parts), default=Path.cwd())).parts)
+    return f"write the module as it is imported, {name}:{attribute}{absent}"
 
 
 def module_meant(text: str) -> str:
@@ -80,8 +79,8 @@ def module_meant(text: str) -> str:
     file = Path(f"{name.replace('.', '/')}.py")
     inside, _, last = name.rpartition(".")  # of module.factory
     for each in (Path(f"{inside.replace('.', '/')}.py"), Path(inside.replace(".", "/"), "__init__.py")):
-        if inside and not isfile(file) and isfile(each) and (near := _nearest(last, [*defined_in(each)])):
-            return f"{each} is here: did you mean {inside}:{near}?"
+        if inside and not isfile(file) and isfile(each) and (near := get_close_matches(last, [*defined_in(each)], n=1)):
+            return f"{each} is here: did you mean {inside}:{near[0]}?"
     if inside and not isfile(file) and isfile(f"{inside.replace('.', '/')}.py"):
         return module_meant(inside)
     if not isfile(file):
@@ -91,10 +90,6 @@ def module_meant(text: str) -> str:
         return ""
     first, *others = [each for each in defined_in(file) if not each.startswith("_")] or ["factory"]
     return f"{file} is here: did you mean {name}:{first}?" + (f" or one of {', '.join(others[:9])}?" if others else "")
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    return name if name in known else next(iter(get_close_matches(name, known, n=1)), "")
 
 
 def defined_in(path: Path) -> Iterator[str]:
@@ -137,7 +132,15 @@ def _may_add_names(statement: ast.stmt) -> bool:
     )
 
 
+def _roots() -> list[Path]:
+    """The current folder, and where else modules of it are: by custom, and by the settings of pytest."""
+    from vlbench.untrusted.pytest_settings import python_path  # completing a name needs none
+
+    here = Path.cwd()
+    return [*(here / root for root in ROOTS), *python_path(here)]
+
+
 def _modules_here() -> Iterator[str]:
-    for root in map(Path, ROOTS):
+    for root in _roots():
         yield from (path.stem for path in root.glob("*.py"))
         yield from (path.parent.name for path in root.glob("*/__init__.py"))
