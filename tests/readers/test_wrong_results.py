@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from vlbench.errors import UsageError
 from vlbench.readers import read
+from vlbench.readers.document import check_told
 
 from .samples import (
     ASV,
@@ -91,8 +93,8 @@ def timed(**changes: object) -> dict[str, Any]:
         ({**VLLM, "mean_ttft_ms": NAN}, "mean_ttft_ms is nan"),
         ({**VLLM, "ttfts": [0.1, NAN]}, r"ttfts is \[0.1, nan\]"),
         ({**VLLM, "ttfts": [0.1, "soon"]}, "ttfts holds 'soon'"),
-        ({**VLLM, "failed": 50, "failed:": 0}, "'failed' is there twice"),
-        ({**VLLM, "median_ttft_ms:": 40.0}, "'median_ttft_ms' is there twice"),
+        ({**VLLM, "failed": 50, "failed:": 0}, "'failed' is there with and without a colon; give it"),
+        ({**VLLM, "median_ttft_ms:": 40.0}, "'median_ttft_ms' is there with and without a colon"),
         ({**VLLM, "ttfts": [0.18, 0.181, 0.179]}, "'median_ttft_ms' has a median of 80 and its samples one of 180"),
         ({**VLLM, "duration": 23.2}, "request_throughput is 17.25, but completed is 200 in 23.2 s of duration"),
         ({**VLLM, "total_output_tokens": 9000}, "output_throughput is 2100.5, but total_output_tokens is 9000"),
@@ -284,3 +286,21 @@ def test_a_throughput_of_zero_is_kept(tmp_path: Path) -> None:
     """A gap between single tokens has nothing to measure; a server without any answer has."""
     run = one(written(tmp_path, {**VLLM, "request_throughput": 0, "duration": None}))
     assert run.metrics["request_throughput"].value == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "done", "seconds", "fits"),
+    [
+        (0.01, 4, 300.0, True),  # 0.0133, of which two decimals are printed
+        (0.02, 4, 300.0, False),
+        (1.005, 100, 100.0, True),
+        (10.0, 992, 100.0, True),
+        (10.0, 970, 100.0, False),  # further than it is rounded
+    ],
+)
+def test_a_rate_is_its_work_over_its_time_as_far_as_both_are_printed(
+    rate: float, done: int, seconds: float, fits: bool
+) -> None:
+    told = {"rate": rate, "done": done, "took": seconds}
+    with nullcontext() if fits else pytest.raises(UsageError, match=r"rate is .*, but done is .*; was it edited\?"):
+        check_told("a.json", [], told, {"rate": "done"}, "took")

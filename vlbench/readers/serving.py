@@ -13,7 +13,7 @@ from typing import Any
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, amount, check_figures, check_told, count, failures, objects_with
-from vlbench.readers.pasted import number_in, put
+from vlbench.readers.pasted import number_in
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -88,10 +88,9 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
 
     Requests that were lost make it a run without figures; keys that nobody knows are named in `unread`.
     """
-    plain: dict[str, Any] = {}
-    for name, value in result.items():
-        put(source, plain, name.rstrip(":"), value)  # vLLM once wrote `request_goodput:`
-    result = plain
+    if twice := [name for name in result if f"{name}:" in result]:
+        raise UsageError(f"{source}: {twice[0]!r:.60} is there with and without a colon; give it as the tool wrote it")
+    result = {name.removesuffix(":"): value for name, value in result.items()}  # vLLM once wrote `request_goodput:`
     asked = {name for name in result if name in WORKLOAD or ARGUMENT.fullmatch(name)}
     asked |= {"goodput"} if isinstance(result.get("goodput"), str | list | dict) else set()  # a number was measured
     metrics, unread = [], []
