@@ -19,15 +19,13 @@ OPTIONS = {
     "--tower": ("--model", "--variant"),
     "--with": ("--variant", "--start", "--tower"),
     "--variant": ("--with", "--start", "--tower"),
-    "--preset": ("--with", "--variant", "--start", "--tower"),
-    "--flags": ("--with", "--variant", "--start", "--tower"),
+    **dict.fromkeys(("--preset", "--flags"), ("--with", "--variant", "--start", "--tower")),
     **dict.fromkeys((*GPU, "--on"), GPU),
-    "--grid": ("--grid", "--scenario", "--images", "--point"),
-    "--images": ("--images", "--scenario", "--grid"),
+    "--grid": ("--scenario", "--images", "--point"),
+    "--images": ("--scenario", "--grid"),
     "--output": ("--out", "--json"),
     "--out": ("--output", "--json"),
     "--baseline": ("--against",),
-    "--dtypes": ("--dtype",),
 }
 """Options that some command has or people try, with those that say the same elsewhere, the nearest in meaning first."""
 NEAR = 0.7

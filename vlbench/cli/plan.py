@@ -113,6 +113,7 @@ def _launcher(options: PlanOptions) -> str | None:
 class MergeOptions(shared.CommandOptions):
     """The options of `vlbench merge`."""
 
+    READ: ClassVar = {"expect": shared.PLANS}
     WRITES = True
 
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", autocompletion=files(".json"))]
@@ -132,10 +133,6 @@ def merge(options: MergeOptions) -> Sheet:
 
     - `vlbench merge --expect plan.jsonl vlbench-shard-*.json -o merged.json`
     """
-    from vlbench.record.plan_file import PLAN
-    from vlbench.untrusted.files import size_of
-
-    size_of(options.expect, PLAN)  # before torch is imported
     from vlbench.api.planning import merge
     from vlbench.export.results import results_sheet
 

@@ -42,9 +42,10 @@ def run_rows(
         if not any(fnmatchcase(name, pattern) for name in names | unread):
             aside = "".join(f"; {each}" for each in left_out((*before, *after)))
             raise UsageError(f"no metric fits {pattern!r}; there are {', '.join(sorted(names))}{aside}")
-    old, new = (_by_conditions(side) for side in _of_both(before, after))
+    sides = _of_both(before, after)
+    old, new = (gathered((tuple(sorted(run.conditions.items())), run) for run in side) for side in sides)
     rows = list(_not_understood((*before, *after), metrics))
-    apart = _apart(*_of_both(before, after))
+    apart = _apart(*sides)
     if lost := _lost(before, after) or (_fault((*before, *after)) if apart else ""):
         return [JudgedRow.of("all metrics", inaccurate(lost), measure="accuracy"), *rows]
     if apart:
@@ -179,10 +180,6 @@ def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloor
 def _centre(metrics: list[Metric]) -> float:
     """The geometric mean, without the dust that a logarithm and back leaves in the last digits."""
     return float(f"{math.exp(centre(metrics)):.12g}")
-
-
-def _by_conditions(runs: Sequence[Run]) -> dict[Conditions, list[Run]]:
-    return gathered((tuple(sorted(run.conditions.items())), run) for run in runs)
 
 
 def _apart(before: Sequence[Run], after: Sequence[Run]) -> dict[str, str]:

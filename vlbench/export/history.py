@@ -8,6 +8,7 @@ from functools import partial
 from vlbench.comparing.history import Change, History, Series
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, figure, table_of
 from vlbench.judging.words import duration, number_of, readable_bytes
+from vlbench.record.grouping import gathered
 
 BLOCKS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 WIDTH = 20
@@ -68,10 +69,7 @@ def _parts(history: History, every: bool) -> Iterator[Part]:
 
 def by_cell(history: History, kept: Sequence[Series]) -> Iterator[tuple[str, dict[str, Value], list[Series]]]:
     """What each cell on each class of machine is called, its facts for programs, and those of its figures in `kept`."""
-    groups: dict[tuple[str, str], list[Series]] = {}
-    for each in kept:
-        groups.setdefault((each.cell, each.machine), []).append(each)
-    for (cell, machine), rows in groups.items():
+    for (cell, machine), rows in gathered(((each.cell, each.machine), each) for each in kept).items():
         facts: dict[str, Value] = {"source": history.source, "cell": cell, "machine": machine}
         yield f"{cell}, on {machine}" if machine else cell, facts, rows
 

@@ -198,8 +198,8 @@ def _judge(group: CellGroup, row: Row, floors: Floors, state: State, odd: str, *
     votes, again = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
     if not votes:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
-    judgement, second = (vote(each, floors) for each in (votes, again))
-    return judgement if first else settled(judgement, second if again else None, group.lost, odd)
+    judgement = vote(votes, floors)
+    return judgement if first else settled(judgement, vote(again, floors) if again else None, group.lost, odd)
 
 
 def _look(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:

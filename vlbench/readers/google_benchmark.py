@@ -70,8 +70,7 @@ def _read(document: Document) -> list[Run]:
             unread += [f"{name}, of one iteration of {seconds:g} s"] * (each.iterations == 1 and seconds < SHORTEST)
         elif each.aggregate_name == "median":
             aggregated[name] = seconds
-    timed(source, ((name, aggregated[name], tuple(times[name])) for name in sorted(aggregated.keys() & times.keys())))
-    told = aggregated | {name: median(samples) for name, samples in times.items()}
+    told = {name: median(samples) for name, samples in times.items()} | aggregated
     metrics = timed(source, ((name, middle, tuple(times.get(name, ()))) for name, middle in told.items()))
     whose = {each.run_name or each.name for each in file.benchmarks if each.aggregate_name not in FITTED}
     ended = {each.run_name or each.name for each in file.benchmarks if each.error_occurred or each.skipped}
