@@ -20,7 +20,7 @@ class IdenticalRun(Record):
     visible: tuple[Unbounded, ...]
     """The smallest change, as a share, that each of them would show."""
     seconds: Amount
-    """That it took."""
+    """How long it took."""
 
     @property
     def is_complete(self) -> bool:

@@ -20,7 +20,7 @@ _ARGUMENT = re.compile(
 )
 T = TypeVar("T")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
-"""Nor is 0,720 one: elsewhere a comma is the decimal point."""
+"""A number with commas between its thousands, as 0,720 is not: there the comma is a decimal point."""
 
 
 def pasted_lines(text: str) -> list[str]:

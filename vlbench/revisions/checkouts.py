@@ -94,7 +94,7 @@ class Commit:
 
 
 MOST_COMMITS = 10_000
-"""Of a range."""
+"""A range of more revisions is refused."""
 
 
 def commits_between(text: str, option: str = "--over") -> list[Commit]:

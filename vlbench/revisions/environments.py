@@ -62,7 +62,7 @@ class Answer(BaseModel):
     code: Annotated[str, Field(max_length=Limit.LINE.most)] | None
     """The file that `import vlbench` runs there, without links; None where it finds none."""
     lacks: list[str]
-    """Of NEEDED."""
+    """The modules of NEEDED that are not there."""
     failed: Annotated[str, Field(max_length=Limit.LINE.most)] | None = None
     """Why a module of WORKERS cannot be imported."""
     gpu: bool | None = None
