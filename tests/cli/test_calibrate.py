@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
 import pytest
-import torch
 
 import vlbench as package
 from tests.cli.conftest import Vlbench
@@ -66,11 +66,25 @@ def test_a_board_of_this_cpu_is_taken_by_predict(vlbench: Vlbench, folder: Path)
     assert found.stored.host is None  # of a CPU a host is no other device
     large, small = found.product(256, 512, 512, "float32").us, found.product(16, 512, 512, "float32").us
     assert large > 2 * small
-    ours, start, weight = Bench("cpu", "float32"), torch.randn(256, 512), torch.randn(512, 512)
-    again = (1e6 * ours.seconds(lambda: start @ weight.T, large * 1e-6) for _ in range(20))  # others may be at work
-    assert any(large == pytest.approx(each, rel=0.7) for each in again)
     assert times(attended)[16, 1, 64] > 0
     assert "there is a file already" in vlbench("calibrate", "--board", "mine.json", "--device", "cpu").sentence
+
+
+def test_each_time_of_a_board_is_that_of_its_own_shape(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock to which a million operations are a microsecond, of calls that say how many they take."""
+    monkeypatch.setattr(measured_board, "linear", lambda x, weight: 2 * len(x) * weight.numel())
+    monkeypatch.setattr(measured_board, "scaled_dot_product_attention", lambda q, k, v: 4 * k.shape[2] * q.numel())
+
+    def seconds(bench: Bench, call: Callable[[], object], estimate: float) -> float:
+        operations = call()
+        return operations * 1e-12 if isinstance(operations, int) else 1e-9
+
+    monkeypatch.setattr(Bench, "seconds", seconds)
+    measure_board("mine.json", device="cpu", dtype="float32", budget=60, progress=False)
+    products, attended = map(times, board(folder / "mine.json").stored.tables)
+    assert (len(products), len(attended)) == (16, 6)
+    assert products == {(n, k, m): pytest.approx(2e-6 * n * k * m, rel=1e-3) for n, k, m in products}
+    assert attended == {(h, b, n): pytest.approx(4e-6 * h * b * n * n * 80, rel=1e-3) for h, b, n in attended}
 
 
 def test_a_board_needs_a_coarse_grid_of_all_shapes(folder: Path) -> None:
