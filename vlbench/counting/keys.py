@@ -65,7 +65,7 @@ class Batch:
     fed: Fed
 
     def __str__(self) -> str:
-        named = f" in {_name(self.dtype)}" if self.dtype is OTHER_DTYPE else ""
+        named = f" in {str(self.dtype).removeprefix('torch.')}" if self.dtype is OTHER_DTYPE else ""
         return f"{' + '.join('x'.join(map(str, grid)) for grid in self.grids)}{named}"
 
     def fact(self, name: str) -> object:
@@ -220,7 +220,3 @@ def tensors_within(value: Any) -> Iterator[Tensor]:
         parts = getattr(value, "__dict__", {}).values()
     for each in parts:
         yield from tensors_within(each)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -169,13 +169,9 @@ def _efficient(profile: Profile, call: Call) -> bool:
     )
 
 
-def _math(profile: Profile, call: Call) -> bool:
-    return bool(torch.backends.cuda.math_sdp_enabled())  # type: ignore[no-untyped-call]
-
-
 _BACKENDS: dict[str, Callable[[Profile, Call], bool]] = {
     "cudnn": _cudnn,
     "flash": _flash,
     "efficient": _efficient,
-    "math": _math,
+    "math": lambda profile, call: bool(torch.backends.cuda.math_sdp_enabled()),  # type: ignore[no-untyped-call]
 }

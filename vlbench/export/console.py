@@ -99,7 +99,7 @@ class _Grid:
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns = list(_columns(self.table))
+        columns = list(zip([each.heading for each in self.table.heads], *shown_rows(self.table), strict=True))
         widths, least = _widths(columns), _least(self.table, columns, LONG if console.is_terminal else sys.maxsize)
         gaps = self.table.gap * len(widths) + self.table.indent
         rest = list(zip(widths, self.table.heads, strict=True))[1:]
@@ -166,7 +166,3 @@ def _least(table: Table, columns: Columns, most: int) -> list[int]:
         for column, width in zip(table.heads, _widths(columns), strict=True)
     ]
     return [asked[0] if table.heads[0].cut else max(name, min(NARROWEST, max(words, default=1))), *asked[1:]]
-
-
-def _columns(table: Table) -> Iterator[tuple[str, ...]]:
-    return zip([column.heading for column in table.heads], *shown_rows(table), strict=True)

@@ -79,7 +79,7 @@ def ordered(judged: Judged) -> list[JudgedRow]:
             row.verdict is not Verdict.ACCEPTED,
             row.verdict in NO_WORSE,
             not fails(row, judged),
-            _rank(row),
+            ORDER.index(row.verdict),
         ),
     )
 
@@ -214,10 +214,6 @@ def place(move: Move) -> str:
     if move.file is None:
         return ""
     return line(move.file if move.line is None else f"{move.file}:{move.line}")
-
-
-def _rank(row: JudgedRow) -> int:
-    return ORDER.index(row.verdict)
 
 
 def _voted(judged: Judged) -> int:

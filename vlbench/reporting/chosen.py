@@ -73,10 +73,6 @@ def _timed(sweep: Sweep) -> list[list[Summary]]:
     return [each for each in rows if len(each) == len(sweep.groups) and all(map(_is_right_and_timed, each))]
 
 
-def _fastest(sweep: Sweep) -> str:
-    return min(_timed(sweep), key=_mean_ratio)[0].row.name
-
-
 def answer_of(results: Results, sweep: Sweep) -> Answer:
     """Which set, how much faster, is it right, on what machine."""
     found, first = chosen(sweep), sweep.groups[0]
@@ -90,7 +86,7 @@ def answer_of(results: Results, sweep: Sweep) -> Answer:
     row = found[0].row
     flags = row.flags or ()
     of = f"{number_of(len(flags), 'flag')}, " if flags else ""
-    fastest = _fastest(sweep)
+    fastest = min(_timed(sweep), key=_mean_ratio)[0].row.name
     told = "the fastest row" if fastest == row.name else f"not told apart from the fastest row, {fastest}"
     which = Tile("Which set", Cell(row.name, row.name), f"{of}{told}")
     if not any(each.effect == "faster" for each in found):

@@ -112,7 +112,7 @@ class Tower:
         """`module`, called like ours: `(pixels, grid_thw) -> tokens`. Raises UsageError for stages that fit nothing."""
         arguments = self.arguments
         if isinstance(self.fed, Images):
-            of_images: Callable[..., Any] = arguments or _alone
+            of_images: Callable[..., Any] = arguments or (lambda pixels: (pixels,))
             arguments = lambda pixels, _: of_images(pixels)  # noqa: E731
         if arguments is None and self.tokens is None and self.stages is None and self.prepare is None:
             return module
@@ -126,10 +126,6 @@ class Tower:
     def build(self, device: torch.device, dtype: torch.dtype, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
         """Made, ready for inference, and called like ours. Raises UsageError."""
         return self.adapted(self.module(device, dtype, weights))
-
-
-def _alone(pixels: Tensor) -> tuple[Tensor]:
-    return (pixels,)
 
 
 def _written_now(patch_dim: int | None, merge: int | None) -> str:
