@@ -9,8 +9,8 @@ import pytest
 from tests.gating.held import BEFORE, ENTRY, FEW, FILE, head
 from tests.record.baselines import ACCEPTED, baseline
 from vlbench.comparing.captured import judge_captured
-from vlbench.gating.changes import changes
-from vlbench.gating.held import Held, _loosened
+from vlbench.gating.changes import changes, loosened
+from vlbench.gating.held import Held
 from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
@@ -160,11 +160,11 @@ def test_a_capture_is_accepted_with_exactly_its_figures(title: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "loosened"),
+    ("before", "after", "names"),
     [((2.0, 10), (2.0, 11), ["syncs in vlbench:forward"]), ((2.0, 10), (2.5, 10), []), ((2.0, 10), (1.0, 9), [])],
 )
 def test_a_counter_that_may_rise_further_than_before_is_looser(
-    before: tuple[float, int], after: tuple[float, int], loosened: list[str]
+    before: tuple[float, int], after: tuple[float, int], names: list[str]
 ) -> None:
     one, other = (
         captured(launches=10).model_copy(
@@ -172,7 +172,7 @@ def test_a_counter_that_may_rise_further_than_before_is_looser(
         )
         for each in (before, after)
     )
-    assert _loosened(one, other) == loosened
+    assert loosened(one, other) == names
 
 
 def test_a_newer_version_of_the_tool_moves_no_figure() -> None:
