@@ -73,6 +73,18 @@ def test_the_first_trial_leaves_further_ones_their_time(begun: float, share: flo
     assert pace.fits_another() is (fitting == 4)
 
 
+@pytest.mark.parametrize(("further", "seconds"), [(0, 9.0), (1, 18.0)])
+def test_a_row_that_failed_is_timed_no_more_and_has_all_rows_checked_on_everything_again(
+    further: int, seconds: float
+) -> None:
+    """Two checks of 1 s, and a third; four calls of 0.1 s in twelve turns: 3 + 1.25 x 4.8 = 9 s in each trial."""
+    for share, fits in ((seconds - 0.1, False), (seconds + 0.1, True)):
+        pace = checked_in(FOUR.model_copy(update={"further": further}), share, 1.0)
+        pace.now.at += 1.0  # type: ignore[attr-defined]
+        pace.note("host-grid", 1.0, None)
+        assert pace.fits_another() is fits
+
+
 def test_rounds_are_shared_alike_among_the_first_trial_and_further_ones() -> None:
     """Of 20 s, 2 are over, and each of two more checks two rows for 0.8 s each: 14.8 s for rounds of three trials."""
     first = FOUR.model_copy(update={"further": 2, "seconds": 100.0, "stages": False})

@@ -229,6 +229,22 @@ def test_what_the_first_trial_had_no_time_for_the_others_leave_as_well() -> None
     assert not session.is_complete
 
 
+def test_a_row_that_passed_once_is_measured_again_though_a_trial_had_no_time_for_it() -> None:
+    """The second checks everything, since a row failed in the first, and has no time for the last two."""
+    asked: list[Job] = []
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        asked.append(job)
+        emitted: list[Event] = []
+        run_job(job, emitted.append)
+        late = [each.name for each in job.variants[2:]] if len(asked) == 2 else []
+        yield from (event for event in emitted if getattr(event, "variant", "") not in late)
+
+    session = Session([toys("Toy", "Again", "Fused", "WrongOnVideo")], Journal(None, ""), limits=Limits(60), run=run)
+    session.run(3, 0)
+    assert [(len(job.variants), job.briefly) for job in asked] == [(4, False), (4, False), (3, True)]
+
+
 @pytest.mark.parametrize(
     ("suspected", "seconds", "confirming"),
     [

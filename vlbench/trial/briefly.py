@@ -10,8 +10,8 @@ from vlbench.trial.progress import Progress
 class Checks:
     """What the trials of a session have checked, by plan.
 
-    Where all rows passed once, those that follow check them on the timed batch alone, but for `check_all`: code that
-    nobody trusts may do otherwise the second time.
+    Where all rows passed once that there was time for, trials that follow check them on the timed batch alone, but for
+    `check_all`: code that nobody trusts may do otherwise the second time.
     """
 
     def __init__(self, *, check_all: bool) -> None:
@@ -19,7 +19,7 @@ class Checks:
         self._passed: dict[int, set[str]] = defaultdict(set)
         """On all that accuracy is checked on."""
         self._late: dict[int, set[str]] = {}
-        """Those for which the last trial that checked everything had no time, nor will briefer ones."""
+        """Those for which the last trial that checked everything had no time, and which never passed."""
 
     def rows(self, index: int, alive: Sequence[str]) -> tuple[Sequence[str], bool]:
         """Those of these rows that are to be measured, and whether they are checked briefly."""
@@ -41,4 +41,4 @@ class Checks:
     def end(self, index: int, progress: Progress, names: Collection[str]) -> None:
         """A trial over rows of these names is over."""
         if not progress.job.briefly:
-            self._late[index] = {*names} - {*progress.checked}
+            self._late[index] = {*names} - {*progress.checked} - self._passed[index]

@@ -38,17 +38,24 @@ class Pace:
     _calls: dict[str, float] = field(default_factory=dict)
     _beginning: float = 0.0
     """Seconds before the first check."""
+    _failed: bool = False
+    """Did a row fail its check?"""
 
     def __post_init__(self) -> None:
         self._made = self.now()
 
     def note(self, row: str, seconds: float, call: float | None) -> None:
-        """A row was checked, which took so many seconds; a warm call of it, where one was timed, takes `call`."""
+        """A row was checked, which took so many seconds; one that passed takes `call` when it is warm.
+
+        One that failed is not called any more, and has further trials check everything.
+        """
         if not self._checks:
             self._beginning = self.now() - seconds - self._made
         most = seconds / CALLS_OF_A_CHECK
+        self._failed = self._failed or call is None
+        if call is not None or not self._checks:
+            self._calls[row] = most if call is None else min(call, most)
         self._checks.append(seconds)
-        self._calls[row] = most if call is None else min(call, most)
 
     @property
     def is_over(self) -> bool:
@@ -103,9 +110,9 @@ class Pace:
         return self._beginning + self._brief_checks(more, at_least) + self._after_checks(more, at_least)
 
     def _brief_checks(self, more: int, at_least: float = 0.0) -> float:
-        """Seconds of checks of the timed batch alone; a way of a seam is checked on nothing else."""
+        """Seconds of checks of the timed batch alone, if none failed; a way of a seam is checked on nothing else."""
         known = _typical(self._checks)
-        if not isinstance(self.job.point, SeamPoint):
+        if not (self._failed or isinstance(self.job.point, SeamPoint)):
             known = min(known, _typical(list(self._calls.values())) * CALLS_OF_A_BRIEF_CHECK)
         return len(self._checks) * known + more * max(known, at_least * CALLS_OF_A_CHECK)
 
