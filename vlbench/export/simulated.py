@@ -85,7 +85,9 @@ def _ranked(served: Mapping[str, Served], facts: Mapping[str, Value]) -> Iterato
         Column("no\nimage", "empty_share"): lambda row: figure(row[2].empty_share, "{:.1%}"),
         Column("speed-up", "speed_up"): lambda row: figure(row[2].speed_up, "{:.2f}x"),
         Column("collec-\ntives", "collectives_per_call"): lambda row: figure(row[2].collectives_per_call, "{:.0f}"),
-        Column("received", "received_bytes"): lambda row: figure(row[2].received_per_call, _bytes),
+        Column("received", "received_bytes"): lambda row: figure(
+            row[2].received_per_call, lambda each: readable_bytes(round(each))
+        ),
     }
     ranks = rows[0][2].ranks
     title = f"each call over {ranks:,} ranks, by its arithmetic; per call: collectives, and what a rank receives"
@@ -93,10 +95,6 @@ def _ranked(served: Mapping[str, Served], facts: Mapping[str, Value]) -> Iterato
     for way, failed in dict.fromkeys((way, each.failed) for _, way, each in rows if each.failed):
         yield Words(f"{way}: not over {ranks:,} ranks: {failed}.", "yellow")
     yield Words(RANKS, "dim")
-
-
-def _bytes(much: float) -> str:
-    return readable_bytes(round(much))
 
 
 def _timed(paid: BreakEven) -> Table:
