@@ -49,10 +49,6 @@ KEYS = {
 """Labels whose key is not made of the same words."""
 
 
-def _recognises(document: Document) -> bool:
-    return not document.objects and any(map(TITLE.fullmatch, document.lines))
-
-
 def _read(document: Document) -> list[Run]:
     tables = list(_tables(document))
     names = [f" table {number}" if len(tables) > 1 else "" for number in range(1, len(tables) + 1)]
@@ -120,4 +116,4 @@ def _finished(table: dict[str, Any], sent: int | None) -> dict[str, Any]:
 
 
 READS = "tables that vllm bench serve and sglang.bench_serving print, as pasted"
-READER = Reader("serving-table", READS, _recognises, _read)
+READER = Reader("serving-table", READS, lambda of: not of.objects and any(map(TITLE.fullmatch, of.lines)), _read)
