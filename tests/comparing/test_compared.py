@@ -223,6 +223,16 @@ def test_a_group_that_is_there_twice_is_refused() -> None:
         compare(results(one, one), run(*[0.8] * 5))
 
 
+@pytest.mark.parametrize("edit", [{"name": "other"}, {"seal": ""}, {"accepted": ()}])
+def test_an_edited_baseline_is_refused_but_not_what_the_gate_proposes(edit: dict[str, Any]) -> None:
+    accepted = baseline(cell())
+    edited = accepted.model_copy(update=edit)
+    with pytest.raises(IncomparableError, match=r"old\.json: (was edited|nobody has accepted)"):
+        compared(edited, accepted)
+    write_baseline(edited, Path("old.proposed.json"))
+    assert compare("old.proposed.json", "new.json").rows
+
+
 def test_an_edited_count_is_refused(tmp_path: Path) -> None:
     report = counts().with_checksum().model_dump_json()
     for text, told in (

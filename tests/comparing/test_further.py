@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pydantic import ValidationError
 
 from tests.record.baselines import baseline, cell, forward
 from vlbench.comparing.counted import judge_cells
@@ -74,3 +77,11 @@ def test_what_falls_at_full_size_alone_is_not_better(full: int, small: int, verd
     row = judge_cells(counting(20, 15), counting(full, small))
     assert row.verdict is verdict
     assert ("fell at full size alone" in row.reason) is (verdict is Verdict.MISSING)
+
+
+@pytest.mark.parametrize(
+    "edit", [{"calls": {"first call": {"host_syncs": -5}}}, {"calls": {"first call": {"zork": 7}}}, {"kept_bytes": -1}]
+)
+def test_further_calls_hold_counters_that_there_are_and_none_below_zero(edit: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(edit))):
+        Further.model_validate({"calls": {}} | edit)

@@ -15,7 +15,7 @@ from vlbench.judging.summary import trials_of, why_inaccurate, why_untimed, wors
 from vlbench.judging.words import number_of
 from vlbench.record.base import Grid, fitting, twice_in
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
-from vlbench.record.baseline_files import load_baseline
+from vlbench.record.baseline_files import is_baseline, load_baseline, read_baseline
 from vlbench.record.counted import CountReport
 from vlbench.record.files import read_results, why_unsealed
 from vlbench.record.fingerprint import Fingerprint
@@ -101,8 +101,8 @@ def is_capture(source: Source) -> bool:
 def contents_of(source: Source) -> Contents | None:
     """What was measured, or what a file of ours holds of it; None for the path of any other file.
 
-    Raises UsageError where it is one of them and broken, or of another version. A baseline need not be accepted: what
-    the gate proposes can be looked at, too.
+    Raises UsageError where it is one of them and broken, or of another version, and IncomparableError for a baseline
+    that was edited since it was accepted. It need not be accepted: what the gate proposes can be looked at, too.
     """
     match source:
         case Contents():
@@ -122,7 +122,8 @@ def contents_of(source: Source) -> Contents | None:
     content = _content(Path(path))
     match record_in(Path(path), content):
         case Baseline() as baseline:
-            return _of_baseline(path, baseline)
+            fit = baseline.intact or not is_baseline(path)
+            return _of_baseline(path, baseline if fit else read_baseline(Path(path)))
         case Results() as results:
             return _of_results(path, results)
         case CountReport() as report:

@@ -96,7 +96,7 @@ def count_further(
     calls, (second, *alike) = made.calls, [each.name for each in (*CALLS, *CALLS_WHEN_BUILT_AGAIN) if each.alike]
     wanted = calls.get(second)
     odd = [name for name in alike if wanted and calls.get(name, wanted) != wanted]
-    kept = made.live_bytes() - start
+    kept = max(0, made.live_bytes() - start)
     if CHURN in made.failed:
         calls.pop(CHURN, None)  # the others of them say nothing
     made.call(AT_LAST, module)

@@ -1,11 +1,11 @@
 """What a count of towers says: written by `vlbench count --json`, read by whoever gates on it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from vlbench.record.base import Amount, Checksummed, Count, Grid, Record
-from vlbench.record.counts import Counts, Question
+from vlbench.record.counts import Counts, Question, Tally
 from vlbench.record.site import Site
 from vlbench.record.timing import PlanMade, handed_in
 
@@ -29,11 +29,11 @@ NEWEST_CALL = "five items"
 class Further(Record):
     """Counts of further calls, on small grids."""
 
-    calls: dict[str, dict[str, int]]
+    calls: dict[str, dict[Annotated[str, Field(pattern=f"^({'|'.join(Tally.model_fields)})$")], Count]]
     """By call: counters by name."""
     uneven: tuple[str, ...] = ()
     """Calls that are like the second one and do not count as it does."""
-    kept_bytes: int = 0
+    kept_bytes: Count = 0
     """Device memory that stays alive after calls on several new grids, beyond the weights."""
     failed: dict[str, str] = Field(default_factory=dict)
     """Calls that raised, and what."""

@@ -38,8 +38,6 @@ class Pace:
     _calls: dict[str, float] = field(default_factory=dict)
     _beginning: float = 0.0
     """Seconds before the first check."""
-    _failed: bool = False
-    """Did a row fail its check?"""
 
     def __post_init__(self) -> None:
         self._made = self.now()
@@ -52,7 +50,6 @@ class Pace:
         if not self._checks:
             self._beginning = self.now() - seconds - self._made
         most = seconds / CALLS_OF_A_CHECK
-        self._failed = self._failed or call is None
         if call is not None or not self._checks:
             self._calls[row] = most if call is None else min(call, most)
         self._checks.append(seconds)
@@ -112,7 +109,7 @@ class Pace:
     def _brief_checks(self, more: int, at_least: float = 0.0) -> float:
         """Seconds of checks of the timed batch alone, if none failed; a way of a seam is checked on nothing else."""
         known = _typical(self._checks)
-        if not (self._failed or isinstance(self.job.point, SeamPoint)):
+        if len(self._calls) == len(self._checks) and not isinstance(self.job.point, SeamPoint):
             known = min(known, _typical(list(self._calls.values())) * CALLS_OF_A_BRIEF_CHECK)
         return len(self._checks) * known + more * max(known, at_least * CALLS_OF_A_CHECK)
 
