@@ -119,6 +119,17 @@ def test_an_end_before_its_time_is_told_in_one_sentence(start: Start, does: str,
     assert reason in error.reason
 
 
+@pytest.mark.parametrize(
+    "last", ["os.remove(own + '/marker')", "shutil.rmtree(own)", "shutil.rmtree(own); os.symlink('nowhere', own)"]
+)
+def test_one_that_removes_or_replaces_its_own_folder_ends_as_any_other(
+    start: Start, last: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    error = ending_of(start(f"import shutil; own = os.environ['VLBENCH_CHILD_FOLDER']; {last}; os._exit(1)"))
+    assert (error.called, error.reason) == ("a task", "its process ended with code 1: no message")
+
+
 def test_a_child_that_hangs_is_ended(start: Start) -> None:
     error = ending_of(start("time.sleep(60)", timeout=0.01, name="HEAD"))
     assert (error.called, error.reason, error.late) == ("HEAD", "no end after 0 s", True)

@@ -93,6 +93,12 @@ def test_in_a_child_it_lies_in_the_folder_that_goes_with_it(folder: Path, monkey
         assert not Path(made.name).exists()
 
 
+def test_one_inside_of_a_folder_that_is_gone_makes_that_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER, str(folder / "removed/child"))
+    with Scratch() as made:
+        assert Path(made).parent == folder / "removed/child"
+
+
 def test_where_nothing_can_be_locked_nothing_is_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_locks(*_: object) -> None:
         raise OSError("no locks available")

@@ -88,8 +88,7 @@ class Child(Generic[Event]):
         """Why it was ended from here."""
         with ExitStack() as ends:
             own = Path(ends.enter_context(Scratch()))
-            self._marker = own / "marker"
-            create_marker(self._marker)
+            self._marker = ends.enter_context(create_marker(own / "marker"))
             self._complaints = ends.enter_context((own / "stderr").open("w+", errors="replace"))
             self._process = ends.enter_context(
                 subprocess.Popen(
@@ -100,7 +99,7 @@ class Child(Generic[Event]):
                     cwd=folder,
                     start_new_session=own_session,
                     env=(python.within(portable_environment()) if python else portable_environment())
-                    | {MARKER: str(self._marker), PARENT: str(os.getpid()), FOLDER: str(own)}
+                    | {MARKER: str(own / "marker"), PARENT: str(os.getpid()), FOLDER: str(own)}
                     | ({ASKED: "1"} if python else {})
                     | ({} if is_timed else ASLEEP)
                     | (NO_HELPERS if own_session else {})
@@ -167,9 +166,8 @@ class Child(Generic[Event]):
         except ValidationError:
             said = line[:60].decode(errors="replace").strip()
             told = f"it was asked which vlbench it runs, and said {said!r}"
-            raise self._refusal(
-                f"{told}; name an interpreter that runs what it is given, and prints nothing of its own"
-            ) from None
+            remedy = "name an interpreter that runs what it is given, and prints nothing of its own"
+            raise self._refusal(f"{told}; {remedy}") from None
         if wrong := other_code(code):
             raise self._refusal(wrong)
         self._is_known = True
@@ -214,10 +212,9 @@ class Child(Generic[Event]):
     def _ended(self) -> ChildError:
         code = self._process.wait()
         self._complaints.seek(0)
-        reason = self._why or exit_reason(code, self._complaints.read())
+        late = code == -signal.SIGALRM or self._why == self._too_long
+        reason = self._too_long if late else self._why or exit_reason(code, self._complaints.read())
         marked = read_marker(self._marker)
-        if late := code == -signal.SIGALRM or self._why == self._too_long:
-            reason = self._too_long
         seconds = time.monotonic() - marked.since if marked and late else 0.0
         return ChildError(self._called(), reason, late=late, seconds=seconds)
 
@@ -275,8 +272,7 @@ def waiting_threads(most: int | None) -> Iterator[ThreadPoolExecutor]:
 
 def portable_environment() -> dict[str, str]:
     """This process's environment, with a PYTHONPATH that names the same folders from any folder."""
-    path = os.environ.get("PYTHONPATH")
-    if not path:
+    if not (path := os.environ.get("PYTHONPATH")):
         return dict(os.environ)
     return os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))}
 

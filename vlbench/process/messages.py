@@ -5,8 +5,10 @@ memory and no system call, and it is there even when the process is gone or hang
 """
 
 import mmap
+import os
 import struct
 import time
+from io import FileIO
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -47,9 +49,11 @@ class Marker:
         self._map[:MARKER_SIZE] = (SINCE.pack(time.monotonic()) + name.encode())[:MARKER_SIZE].ljust(MARKER_SIZE, b"\0")
 
 
-def create_marker(path: Path) -> None:
-    """Make the file, which names nothing yet."""
-    path.write_bytes(b"\0" * MARKER_SIZE)
+def create_marker(path: Path) -> FileIO:
+    """Make the file, which names nothing yet, and keep it open: the process that marks can remove or replace it."""
+    file = FileIO(path, "w+")
+    file.write(b"\0" * MARKER_SIZE)
+    return file
 
 
 class Marked(NamedTuple):
@@ -60,8 +64,8 @@ class Marked(NamedTuple):
     name: str
 
 
-def read_marker(path: Path) -> Marked | None:
-    """What was marked last, None before the first."""
-    content = path.read_bytes()
-    (since,) = SINCE.unpack(content[: SINCE.size])
-    return Marked(since, content[SINCE.size :].rstrip(b"\0").decode(errors="ignore")) if since else None
+def read_marker(file: FileIO) -> Marked | None:
+    """What was marked last, None before the first, and where the process has cut the file or written nonsense."""
+    content = os.pread(file.fileno(), MARKER_SIZE, 0)
+    since = SINCE.unpack_from(content)[0] if len(content) == MARKER_SIZE else 0.0
+    return Marked(since, content[SINCE.size :].rstrip(b"\0").decode(errors="ignore")) if since > 0 else None

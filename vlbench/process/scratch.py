@@ -16,13 +16,18 @@ IN_USE = "in-use"
 
 
 class Scratch(tempfile.TemporaryDirectory[str]):
-    """A temporary folder; in a child inside of the one that goes with it."""
+    """A temporary folder; in a child inside of the one that goes with it.
+
+    Whatever a judged process has made of it, or still does there, its removal raises nothing.
+    """
 
     def __init__(self) -> None:
         inside = os.environ.get(FOLDER)
         if inside is None:
             _remove_left(tempfile.gettempdir())
-        super().__init__(prefix=PREFIX, dir=inside)
+        else:
+            os.makedirs(inside, 0o700, exist_ok=True)  # whoever is judged may have removed it
+        super().__init__(prefix=PREFIX, dir=inside, ignore_cleanup_errors=True)
         draft = Path(self.name) / "draft"
         self._held = draft.open("wb")
         with suppress(OSError):  # a file system without locks, where nobody will take it for left
