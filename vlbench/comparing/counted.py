@@ -51,8 +51,7 @@ def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None =
         verdict, sentence = Verdict.IMPROVED, "; ".join([*_went("fell", falls), *cheaper, "nothing rose"])
     else:
         verdict, sentence = Verdict.SAME, _unmoved(found, len(before.warm.counters))
-    new = newer(before, after)
-    if new:
+    if new := newer(before, after):
         sentence += (
             f"; new and not judged: {', '.join(f'{counter_name(each)} {after.warm.counters[each]:,}' for each in new)}"
         )

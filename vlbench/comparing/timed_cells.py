@@ -83,8 +83,7 @@ def cell_of(
     first = first_vote(group)
     variants = trials_of(first, row.name)
     times = [median(variant.timings[state].seconds) for variant in variants if state in variant.timings]
-    ratios = ratios_by_id(group, row, state)
-    if not ratios:
+    if not (ratios := ratios_by_id(group, row, state)):
         return None
     return TimedCell(
         variant=row.name,

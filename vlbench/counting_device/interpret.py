@@ -171,8 +171,7 @@ def on_device(known: Facts, operands: list[Tensor], kwargs: dict[str, Any]) -> b
 
 def host_operation(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Nothing of the device's, but pinned memory is remembered: a build without CUDA cannot pin."""
-    pin = kwargs.get("pin_memory")
-    if pin:
+    if pin := kwargs.get("pin_memory"):
         kwargs = {**kwargs, "pin_memory": False}
     result = func(*evaluate.mapped(args, evaluate.host_of), **kwargs)
     scope.tell(Kind.HOST, facts(func).name, (*args, *kwargs.values()), (result,))

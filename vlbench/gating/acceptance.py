@@ -57,8 +57,7 @@ def named(by: str | None) -> str:
 
 def said(option: str, text: str, remedy: str) -> str:
     """The text without blanks around it. Raises UsageError where nobody could read it."""
-    text = text.strip()
-    if not text:
+    if not (text := text.strip()):
         raise UsageError(f"{option} is empty; {remedy}")
     if not text.isprintable():
         raise UsageError(f"{option} {text!r:.60} holds control or invisible characters; {remedy} in one line")

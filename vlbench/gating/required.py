@@ -64,8 +64,7 @@ def by_base(
 
     `folders` are those of the merge base and of the change. Raises UsageError, IncomparableError.
     """
-    before = baselines_at(base, given, folders[0], first=first)
-    if not before:
+    if not (before := baselines_at(base, given, folders[0], first=first)):
         own = by_manifest(given, folders[1])
         note = f"{base.words} has no baseline: this is the first, and judged by its own figures"
         return Required(own.baselines, own.rows, (*own.notes, note))

@@ -32,8 +32,7 @@ VARIABLE = "VLBENCH_NSYS_SIDECAR"
 
 def record(event: str, **values: int) -> None:
     """Append one event; does nothing where no sidecar is asked for."""
-    path = os.environ.get(VARIABLE)
-    if not path:
+    if not (path := os.environ.get(VARIABLE)):
         return
     line = json.dumps({"event": event, "pid": os.getpid(), "time": time.time(), **values}) + "\n"
     with open(path, "a", encoding="utf-8") as file:

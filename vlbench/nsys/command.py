@@ -28,11 +28,9 @@ KEEPS = "this nsys stores all environment variables in the report, secrets too: 
 
 def find_nsys() -> Path | None:
     """The nsys to use: $VLBENCH_NSYS, then $PATH, then the newest in the usual folders; None where absent."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
+    if chosen := os.environ.get(VARIABLE):
         return Path(chosen) if os.access(chosen, os.X_OK) and Path(chosen).is_file() else None
-    on_path = shutil.which("nsys")
-    if on_path:
+    if on_path := shutil.which("nsys"):
         return Path(on_path)
     installed = [Path(name) for pattern in _INSTALLED for name in glob.glob(pattern) if os.access(name, os.X_OK)]
     return max(installed, key=lambda path: (_release(path), str(path)), default=None)

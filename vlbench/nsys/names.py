@@ -80,8 +80,7 @@ def range_name(text: str) -> str:
     `emit_nvtx` appends `, seq = .., op_id = .., sizes = ..`; the module hooks of vLLM and SGLang push a whole
     dictionary, of which only the module's path names the range; the torch profiler numbers its steps.
     """
-    module = _MODULE.match(text)
-    if module:
+    if module := _MODULE.match(text):
         return module[1]
     if _STEP.match(text):
         return "ProfilerStep"

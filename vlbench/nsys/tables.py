@@ -68,8 +68,7 @@ def integers(
 
     A column that holds something other than integers ends in the UsageError of `opened`.
     """
-    present = [name for name in wanted if name in columns(connection, table)]
-    if not present:
+    if not (present := [name for name in wanted if name in columns(connection, table)]):
         return {name: np.empty(0, dtype=np.int64) for name in wanted}
     chosen = ", ".join(f'COALESCE("{name}", {wanted[name]})' for name in present)
     cursor = connection.execute(f'SELECT {chosen} FROM "{table}" NOT INDEXED {where} ORDER BY rowid')

@@ -207,8 +207,7 @@ def _took(name: str, operands: tuple[Operand, ...] | None, kernels: Kernels) -> 
     except (ValueError, IndexError):  # a trace may say anything
         return unknown(By.PRODUCT, "such shapes are none of that operator")
     if not event.attention and product is None:
-        results = _pointwise(name.removeprefix("aten::").rstrip("_"), operands)
-        if not results:
+        if not (results := _pointwise(name.removeprefix("aten::").rstrip("_"), operands)):
             return unknown(By.BYTES, "what it writes does not follow from its operands")
         event = Event(Kind.OPERATION, name, operands=operands, results=results)
     return kernels.took(event)

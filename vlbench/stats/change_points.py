@@ -101,8 +101,7 @@ def _error_of_median(level: Sequence[float]) -> float:
 def _noise(levels: Levels) -> float:
     """Standard deviation about the levels of noise without resemblance, of which means would vary as much."""
     off = _without_wild([[each - median(level) for each in level] for level in levels])
-    squares = sum(each * each for level in off for each in level)
-    if not squares:
+    if not (squares := sum(each * each for level in off for each in level)):
         return 0.0
     number = sum(map(len, levels))
     alike = sum(one * other for level in off for one, other in pairwise(level)) / squares

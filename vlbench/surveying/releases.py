@@ -47,8 +47,7 @@ def number(version: str) -> Version:
 
 def ends(text: str) -> tuple[str, str]:
     """Both ends of `5.19..5.23`. Raises UsageError."""
-    match = _RANGE.fullmatch(text)
-    if not match:
+    if not (match := _RANGE.fullmatch(text)):
         raise UsageError(f"--over {text!r}: write it as FIRST..LAST, such as 5.19..5.23")
     if number(match[1]) > number(match[2]):
         raise UsageError(f"--over {text}: {match[1]} is newer than {match[2]}; write the older one first")
@@ -82,8 +81,7 @@ def known_releases(package: str) -> list[str]:
     if not _PACKAGE.fullmatch(package):
         raise UsageError(f"{package!r} is no name that an index could have; name a package, such as transformers")
     said = _pip("index", "versions", package)
-    found = re.search(r"Available versions: (.*)", said)
-    if not found:
+    if not (found := re.search(r"Available versions: (.*)", said)):
         raise UsageError(f"pip finds no releases of {package}; look whether its index is reachable")
     return found[1].replace(" ", "").split(",")
 

@@ -188,8 +188,7 @@ class Session:
         plan, died = self.plans[index], self.died[index]
         names = list(asked.names or (variant.name for variant in plan.variants))
         if first := self.journal.find(index, number):
-            left = self._left(names, first, self.journal.trials(index))
-            if not left:
+            if not (left := self._left(names, first, self.journal.trials(index))):
                 return
             names = _with_references(plan, left)
             while self.journal.find(index, number):
