@@ -194,7 +194,9 @@ def test_a_wrong_command_gets_one_sentence(tmp_path: Path) -> None:
     assert "belongs to no side; write --before or --after before each file" in usage("--before", a, b, "--after", b)
     copied = usage("--before", str(result), "--after", str(copy))
     assert copied == f"{copy} has the same content as {result}; give each run once"
-    assert "has the same content" in usage("--before", a, "--before", a, "--after", b)
+    assert usage("--before", a, "--before", a, "--after", b) == f"{a} is given twice; give each run once"
+    itself = f"{a} is on both sides, so that one file is judged by itself; give each run once"
+    assert usage("--before", a, "--after", b, "--after", a) == itself
     assert "is no file and no pattern that fits one" in usage("--before", str(tmp_path / "x*"), "--after", b)
     assert "is a folder; name its files" in usage("--before", str(tmp_path), "--after", b)
     assert "--threshold 'five' is not a share" in usage("--before", a, "--after", b, "--threshold", "five")

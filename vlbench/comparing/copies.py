@@ -22,15 +22,18 @@ JSON = (b"{", b"[", b"window.")
 """How a file begins whose bytes never repeat by chance; a short CSV can."""
 
 
-def check_files(paths: Iterable[str]) -> None:
+def check_files(sides: Iterable[Sequence[str]]) -> None:
     """Raise `UsageError` for a file that is there twice and, in JSON, for one with the content of another."""
-    seen: dict[object, str] = {}
-    for path in paths:
+    seen: dict[object, tuple[int, str]] = {}
+    for side, path in ((side, path) for side, paths in enumerate(sides) for path in paths):
         content, marks = read_bytes(Path(path), FOREIGN).removeprefix(BOM_UTF8).strip(), [Path(path).resolve()]
         for mark in [*marks, *([sha256(content).digest()] if content.startswith(JSON) else [])]:
             if mark in seen:
-                raise UsageError(f"{path} has the same content as {seen[mark]}; give each run once")
-            seen[mark] = path
+                first, other = seen[mark]
+                one = "is given twice" if first == side else "is on both sides, so that one file is judged by itself"
+                told = one if isinstance(mark, Path) else f"has the same content as {other}"
+                raise UsageError(f"{path} {told}; give each run once")
+            seen[mark] = side, path
 
 
 def check_runs(sides: Iterable[Sequence[Run]]) -> None:

@@ -232,7 +232,7 @@ def read_sides(
     `UsageError`.
     """
     old, new = (_files(entries, option) for entries, option in zip((before, after), options, strict=True))
-    check_files((*old, *new))
+    check_files((old, new))
     found = [[run for path in paths for run in read(path, name, better)] for paths in (old, new)]
     check_runs(found)
     named = {metric for runs in found for run in runs for metric in run.metrics}
