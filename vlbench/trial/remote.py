@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from torch import Tensor
 
 from vlbench.errors import UsageError
-from vlbench.implementations.output import VisionOutput, held, packed
+from vlbench.implementations.output import VisionOutput, packed, unpack
 from vlbench.implementations.preprocessing import SEVERAL, Fed
 from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Refused
@@ -20,6 +20,7 @@ from vlbench.process.scratch import Scratch
 from vlbench.record.work import Work
 from vlbench.trial.judged import Answer, Ask, Build, Call, Cast, Start
 
+NO_OUTPUT = "it left no output where one was expected"
 SAID: TypeAdapter[Answer | Refused] = TypeAdapter(Annotated[Answer | Refused, Field(discriminator="event")])
 
 
@@ -65,14 +66,23 @@ class Remote:
             self._child.tell(Ask(to=what))
             answer = self._child.hear()
         except ChildError as error:
-            self.ended = self.failed = error.reason
-            self._end()
-            raise UsageError(error.reason) from None
+            raise self.lost(error.reason) from None
         assert isinstance(answer, Answer)  # a refusal is raised
         if answer.failed:
             self.failed = answer.failed
             raise UsageError(answer.failed)
         return answer
+
+    def lost(self, reason: str) -> UsageError:
+        """End the process, which did what none should; the error to be raised."""
+        self.ended = self.failed = reason
+        self._end()
+        return UsageError(reason)
+
+    def hand(self, *inputs: Tensor) -> None:
+        """Put inputs into the exchange, whose folder the process may have removed."""
+        self.exchange.parent.mkdir(0o700, parents=True, exist_ok=True)
+        torch.save(inputs, self.exchange)
 
     def _begin(self) -> None:
         self._child = Child("vlbench.trial.judged", SAID, self._timeout, is_timed=False)
@@ -96,11 +106,17 @@ class RemoteTower:
     def __call__(self, pixels: Tensor, grid_thw: Tensor) -> VisionOutput:
         """Its output there, read back. Raises UsageError as `Remote.ask` does."""
         ci, no_grad = next(self._modes)
-        torch.save((pixels, grid_thw), self._remote.exchange)
+        self._remote.hand(pixels, grid_thw)
         self._remote.ask(Call(tower=self._number, no_grad=no_grad, ci=ci))
-        parts = torch.load(self._remote.exchange, weights_only=True, map_location=pixels.device)
-        self._remote.exchange.unlink()
-        return packed(held(parts))
+        if not self._remote.exchange.is_file():  # to read a pipe may never end
+            raise self._remote.lost(NO_OUTPUT)
+        try:
+            output = packed(torch.load(self._remote.exchange, weights_only=True, map_location=pixels.device))
+            unpack(output)
+            self._remote.exchange.unlink()
+        except Exception:  # whoever wrote it may have written anything
+            raise self._remote.lost(NO_OUTPUT) from None
+        return output
 
     def work(self, fed: Fed, dtype: str, *, is_warm: bool = False) -> Work:
         """What it does on a call of several small items, of which it had another before; nothing where that raises."""
@@ -108,7 +124,7 @@ class RemoteTower:
         pixels = torch.randn(fed.pixels_shape(grids), dtype=getattr(torch, dtype))
         try:
             for _ in range(1 if is_warm else 2):
-                torch.save((pixels, torch.tensor(grids)), self._remote.exchange)
+                self._remote.hand(pixels, torch.tensor(grids))
                 answer = self._remote.ask(Call(tower=self._number, no_grad=False, ci=False, for_work=True))
         except UsageError:
             return ()
