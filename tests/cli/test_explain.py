@@ -14,7 +14,7 @@ from vlbench.api.names import names
 from vlbench.cli.listing import ROWS, rows_of
 from vlbench.export.flags import SHOWN
 from vlbench.export.result_tables import STAGES
-from vlbench.export.wording import OUTCOMES
+from vlbench.export.wording import DETECTABLE, OUTCOMES
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
 from vlbench.judging.claims import Finding
 from vlbench.judging.verdict import Verdict
@@ -70,6 +70,10 @@ def test_whatever_is_listed_is_explained(vlbench: Vlbench, kind: str) -> None:
     (listed, *_) = vlbench("list", kind, "--json").json()
     found = vlbench("explain", listed[KINDS[kind]], "--json").json()
     assert found.items() >= listed.items()
+
+
+def test_detectable_is_explained_as_below_the_tables() -> None:
+    assert words()["detectable"].startswith(f"The {DETECTABLE};")
 
 
 def test_every_counter_is_explained() -> None:

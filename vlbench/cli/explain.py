@@ -38,7 +38,9 @@ OTHERS = [kind for kind in ROWS if kind != "flags"]
 
 def meanings_by_names() -> dict[str, str]:
     """What words mean here, counters among them, by the names that mean it, joined by commas."""
-    text = (FOLDER / "cli" / "words.toml").read_text(encoding="utf-8")
+    from vlbench.export.wording import DETECTABLE
+
+    text = (FOLDER / "cli" / "words.toml").read_text(encoding="utf-8").replace("{detectable}", DETECTABLE)
     return {str(names): str(meaning) for names, meaning in tomllib.loads(text).items()}
 
 

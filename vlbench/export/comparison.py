@@ -172,10 +172,8 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
         yield Words(f"{verdict} {few(reasons[verdict, reason], REASONS)}: {reason}", COLOURS[verdict])
     if (more := len(reasons) - REASONS) > 0:
         yield Words(f"and {number_of(more, 'reason')} more (--json)", "dim")
-    if called := wording.false_rows(judged):
-        sure = f"Change with its {confidence} interval"
-        by_chance = f"By chance alone {in_digits(called, 2)} of {rows} would be called."
-        yield Words(f"{sure}; 'detectable' is the smallest change these runs would show. {by_chance}", "dim")
+    if chance := wording.chance(judged):
+        yield Words(f"Change with its {confidence} interval. {chance}", "dim")
     yield from (Words(aside, "dim") for aside in wording.asides(judged))
     yield last_line(judged, f", of {rows} at {confidence} confidence")
 

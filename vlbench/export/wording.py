@@ -27,6 +27,8 @@ OUTCOMES = {
 OTHERWISE = " of calls side by side, where the medians of all calls lie the other way round"
 PAIRED = ", paired"
 """The change is that of calls side by side, and the medians of all calls come to another."""
+DETECTABLE = "smallest change that a row would have called in four cases of five"
+"""What is below every table with a column of it, and in `vlbench explain detectable`."""
 MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
 """Moves of a kind that are shown of a row; JSON and CSV have all."""
 GROUPS = (("counter", "stage"), ("line",), ("operation",))
@@ -98,7 +100,7 @@ def chance(judged: Judged) -> str:
     """The sentence about that, and what `detectable` means; "" where no vote was taken."""
     if not (times := _voted(judged)):
         return ""
-    meaning = "'detectable' is the smallest change that a row would have called in four cases of five."
+    meaning = f"'detectable' is the {DETECTABLE}."
     if (called := false_rows(judged)) is None:
         return meaning
     what = "figures" if any(row.measure == "metric" for row in judged.rows) else "times"
@@ -142,7 +144,7 @@ def _is_apart(row: JudgedRow) -> bool:
 
 
 def detectable(row: JudgedRow) -> str:
-    """The smallest change that a row would have shown, "" where that is not known."""
+    """`DETECTABLE` in words, "" where that is not known."""
     return "" if row.visible is None else percent(row.visible)
 
 
