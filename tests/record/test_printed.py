@@ -18,7 +18,7 @@ from vlbench.record.files import read_results
 SHOWN = {"unfit": None, **baseline(cell()).model_dump(mode="json")}
 PRINTED = {
     "baseline show": (SHOWN, "`vlbench baseline show --json`; give the baseline file that it showed"),
-    "judge": ({"schema": 1, "floors": {}, "rows": [], "exit_code": 0}, "give the result files that were judged"),
+    "judge": ({"schema": 1, "floors": {}, "rows": [], "exit_code": 0}, "`vlbench diff A B --json` has what is read"),
     "profile": ({"variant": "best", "batch": "", "forwards": 3}, "`vlbench profile` measures it again"),
     "verify": ([{"name": "best", "accuracy": {}, "counts": None}], "`vlbench verify` checks it again"),
     "history": ([{"source": "a", "versions": [], "series": []}], "`vlbench report --history` takes its files"),

@@ -7,7 +7,7 @@ from vlbench.errors import UsageError
 _PRINTED: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"unfit", "fingerprint"}), "`vlbench baseline show --json`; give the baseline file that it showed"),
     (frozenset({"file", "cells", "accepted"}), "a command of `vlbench baseline`; give the baseline file that it names"),
-    (frozenset({"floors", "rows", "exit_code"}), "`vlbench judge --json`; give the result files that were judged"),
+    (frozenset({"floors", "rows", "exit_code"}), "`vlbench judge --json`; `vlbench diff A B --json` has what is read"),
     (frozenset({"command", "rows", "exit_code"}), "a comparison with --json; `vlbench.load` in Python reads it"),
     (frozenset({"variant", "forwards", "batch"}), "`vlbench profile --json`; `vlbench profile` measures it again"),
     (frozenset({"name", "accuracy", "counts"}), "`vlbench verify --json`; `vlbench verify` checks it again"),
