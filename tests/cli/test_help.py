@@ -36,13 +36,14 @@ def test_all_commands_are_walked() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_option_has_a_help_and_a_box(name: str) -> None:
+def test_every_option_has_a_help_a_box_and_no_type_of_python(name: str) -> None:
     for option in ALL[name].params:
         if option.name in ALONE or getattr(option, "hidden", False):
             continue
         assert option.help, f"vlbench {name}: {option.name} has no help"
         if option.param_type_name == "option" and name != "explain":
             assert option.rich_help_panel in PANELS, f"vlbench {name}: {option.name} stands in no box"
+            assert not re.match(r"<(list|path|str)\b", option.display_type_rich(typer.Context(ALL[name])))
 
 
 def test_no_option_stands_in_a_box_that_has_none() -> None:

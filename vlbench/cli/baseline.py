@@ -49,7 +49,7 @@ class SaveOptions(ReasonedOptions):
     """A capture from a GPU: .nsys-rep, .sqlite or a torch trace; repeatable."""
     results: Path | None = None
     """Times: a file of `vlbench run --trials 5`, for this class of machine."""
-    ranges: Annotated[str | None, typer.Option("--range")] = None
+    ranges: Annotated[str | None, typer.Option("--range", metavar="REGEX")] = None
     """Of the captures: ranges whose domain:name fits this expression."""
     gpu: Gpu = None
     cudnn: shared.Cudnn = None

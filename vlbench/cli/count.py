@@ -69,7 +69,7 @@ class CalibrateOptions(Counted):
 
     UNREAD: ClassVar = {"board": "tower variant scenario grid out", "board=None": "device budget"}
 
-    out: Path = Path("results/calibration")
+    out: Annotated[Path, typer.Option(metavar="FOLDER")] = Path("results/calibration")
     """Folder for the calibration."""
     board: Annotated[Path | None, typer.Option("--board", metavar="FILE")] = None
     """In place of that: time products, attention and copies here, and keep them as a board for `predict --gpu`."""

@@ -26,7 +26,7 @@ app = typer.Typer(
 Capture = Annotated[Path, typer.Argument()]
 Limit = Annotated[int, typer.Option(min=0)]
 """Rows per table; 0 for all."""
-Range = Annotated[str | None, typer.Option("--range")]
+Range = Annotated[str | None, typer.Option("--range", metavar="REGEX")]
 """Regular expression, searched in domain:name, for the encoder's forwards."""
 Output = typer.Option("--output", "-o")
 

@@ -41,6 +41,8 @@ PICTURES, PLANS = "vlbench.workload.photos:PICTURE", "vlbench.record.plan_file:P
 """Where the `Kind` stands of files that several commands read."""
 PANEL = {name: panel for panel, names in PANELS.items() for name in names.split()}
 WRITTEN = "What is shown and written"
+METAVARS = {"weights": "FOLDER", "base": "REVISION", "reason": "TEXT", "unchecked": "TEXT", "iteration": "REGEX"}
+"""What stands for the value of an option, where its type says too little: FILE of a path, NAME of a text."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -76,7 +78,7 @@ def parameters_of(options: type[CommandOptions]) -> list[Parameter]:
             field.name,
             Parameter.KEYWORD_ONLY,
             default=Parameter.empty if field.default is MISSING else field.default,
-            annotation=_with_help(hints[field.name], told.get(field.name), PANEL.get(field.name)),
+            annotation=_with_help(hints[field.name], told.get(field.name), field.name),
         )
         for field in fields(options)
     ]
@@ -137,13 +139,16 @@ def _kinds(body: ast.ClassDef) -> Iterator[tuple[str, str]]:
                 yield name, kind
 
 
-def _with_help(hint: Any, text: str | None, panel: str | None) -> Any:
-    """A field's type with its help and the box that it stands in, as Typer takes it."""
+def _with_help(hint: Any, text: str | None, name: str) -> Any:
+    """A field's type with its help, the box that it stands in and what stands for its value, as Typer takes it."""
     kind, *settings = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     setting = copy(settings[0]) if settings else typer.Option()
     setting.help = text
     if isinstance(setting, OptionInfo):
-        setting.rich_help_panel = panel
+        setting.rich_help_panel = PANEL.get(name)
+        held = {each for part in (kind, *get_args(kind)) for each in (part, *get_args(part))}
+        usual = "FILE" if Path in held else "NAME" if str in held else None
+        setting.metavar = setting.metavar or METAVARS.get(name, usual)
     return Annotated[kind, setting]
 
 

@@ -38,7 +38,7 @@ class Options(ModelOptions):
     """stages: show every block on its own."""
     limit: Annotated[int, typer.Option(min=1)] = 15
     """torch: rows of the longer tables."""
-    out: Path | None = None
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER")] = None
     """Folder for the files of pyinstrument and torch. [vlbench-profile, or -2, -3 ... where that is there]"""
     force: Force = False
 
