@@ -1,16 +1,15 @@
-"""The report in short, as GitHub's Markdown for a pull request: no line that people read is wider than 80 columns."""
+"""The report in short, as GitHub's Markdown for a pull request: its text in lines of 80 columns, its tables whole."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
-from vlbench.export.formats.markdown import ROOM_FOR_CUTS, cut_words, fitting
+from vlbench.export.formats.markdown import ROOM_FOR_CUTS, SENTENCES, cut_words, fitting
 from vlbench.export.sheet import Table, shown
 from vlbench.reporting.page import Answer, Chapter, Report, one_line
 from vlbench.untrusted.names import line, markdown
 
 COLUMNS = 80
-NARROWEST = 12
-"""Columns that words keep while there are figures beside them."""
+"""Of text. Headings and tables have no such width: a page shows them as wide as they are."""
 ROWS = 30
 """Of a table that are shown; the page has all."""
 MOST = 65_536
@@ -21,7 +20,7 @@ MARK = "<!-- vlbench report -->"
 
 def markdown_text(report: Report) -> str:
     """The answers, the warnings, the tables that matter, and what was not measured; as much as fits into a comment."""
-    first = ["\n".join([MARK, *_wrapped(f"### {report.title}", "")])]
+    first = ["\n".join([MARK, f"### {markdown(report.title, SENTENCES)}"])]
     first += ["\n".join(_answer(each)) for each in report.answers]
     first += ["\n".join(["", *(part for told in report.warnings for part in _wrapped(f"Warning: {told}"))])]
     lacks = [section for chapter in report.chapters if not chapter.source for section in chapter.sections]
@@ -34,7 +33,7 @@ def markdown_text(report: Report) -> str:
 
 
 def _answer(answer: Answer) -> Iterator[str]:
-    yield from ("", *_wrapped(f"#### {answer.where}", ""))
+    yield from ("", f"#### {markdown(answer.where, SENTENCES)}")
     for tile in answer.tiles:
         yield from _wrapped(f"{tile.question}: {tile.answer.shown}; {tile.told}")
     if answer.flags:
@@ -44,7 +43,7 @@ def _answer(answer: Answer) -> Iterator[str]:
 def _brief(chapter: Chapter, table: Table) -> Iterator[str]:
     yield ""
     if table is chapter.brief[0]:
-        yield from (*_wrapped(f"#### {chapter.title}", ""), "")
+        yield from (f"#### {markdown(chapter.title, SENTENCES)}", "")
     if cell := table.facts.get("cell"):
         yield from (*_wrapped(" on ".join(filter(None, (str(cell), str(table.facts["machine"])))), ""), "")
     yield from _table(table)
@@ -60,32 +59,18 @@ def _lacking(table: Table) -> Iterator[str]:
 
 
 def _wrapped(text: str, bullet: str = "- ") -> Iterator[str]:
-    """A paragraph over several lines, or a heading cut to one."""
-    begin, _, text = text.partition(" ") if text.startswith("#") else ("", "", text)
-    if begin:
-        yield f"{begin} {markdown(line(text, COLUMNS - 1 - len(begin)))}"
-        return
+    """A paragraph over several lines."""
     for at, part in enumerate(wrap(line(text, 10_000), COLUMNS - len(bullet), break_on_hyphens=False)):
         yield (" " * len(bullet) if at else bullet) + markdown(part)
 
 
 def _table(table: Table) -> Iterator[str]:
-    """What is too wide loses the ends of its longest names."""
-    rows = [[line(one_line(shown(each))) for each in row] for row in table.rows[:ROWS]]
-    heads = [line(column.one_line) for column in table.heads]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    words = [at for at, column in enumerate(table.heads) if at == 0 or column.left]
-    while sum(widths) + 3 * len(widths) + 1 > COLUMNS:
-        longest = max(words, key=lambda at: widths[at])  # figures are cut where no words are left to be
-        widths[longest if widths[longest] > NARROWEST else widths.index(max(widths))] -= 1
-    yield _row(heads, widths)
-    yield _row(["---" if at == 0 or column.left else "--:" for at, column in enumerate(table.heads)], None)
-    yield from (_row(row, widths) for row in rows)
+    yield _row(column.one_line for column in table.heads)
+    yield f"| {' | '.join('---' if at == 0 or each.left else '--:' for at, each in enumerate(table.heads))} |"
+    yield from (_row(one_line(shown(each)) for each in row) for row in table.rows[:ROWS])
     if (more := len(table.rows) - ROWS) > 0:
         yield f"\n{more} rows more are in the page."
 
 
-def _row(cells: Iterable[str], widths: Sequence[int] | None) -> str:
-    if widths is not None:
-        cells = [markdown(line(each, most)) for each, most in zip(cells, widths, strict=True)]
-    return f"| {' | '.join(cells)} |"
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(markdown(each, SENTENCES) for each in cells)} |"
