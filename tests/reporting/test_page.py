@@ -92,6 +92,16 @@ def test_two_machines_never_share_a_ratio() -> None:
     assert not any("machines" in each for each in alone.record.warnings)
 
 
+def test_the_first_screen_says_what_a_speed_up_does_not() -> None:
+    on_cpu, over_reference = "a time on a CPU says nothing of a GPU", "the reference tower is slower than any one stack"
+    made = group(trial(timed("best", 0.5)))
+    mine = tuple(row.model_copy(update={"tower": "mine"}) for row in made.rows)
+    changes = ({}, [on_cpu, over_reference]), ({"device": "cuda"}, [over_reference]), ({"rows": mine}, [on_cpu])
+    for changed, told in changes:
+        text = html_of(Measured(results(made.model_copy(update=changed))))
+        assert [each for each in (on_cpu, over_reference) if each in text] == told
+
+
 def test_what_is_wrong_or_missing_is_never_the_set() -> None:
     run = results(group(trial(timed("no-einops", 1.5)), lost=("trial 2: no end after 900 s",)))
     answer = vlbench.report(Measured(run), progress=False).record.answers[0]

@@ -5,7 +5,7 @@ from typing import Any
 
 from vlbench.predicting.checked import CheckedPrediction
 from vlbench.record.schema import Results
-from vlbench.reporting.chosen import answer_of, sweeps_of, warnings_of
+from vlbench.reporting.chosen import answer_of, limits_of, sweeps_of, warnings_of
 from vlbench.reporting.costs import measured_section
 from vlbench.reporting.documents import chapter_of, self_test_chapter
 from vlbench.reporting.lacking import environment_chapter, lacking_table, lacks_of
@@ -35,6 +35,7 @@ def build(loaded: Sequence[Loaded]) -> Report:
         else:
             answers += [answer_of(record, sweep) for sweep in sweeps_of(record)]
             chapters += _of_run(record, source)
+    warnings += limits_of([group for _, run in runs if not is_self_test(run) for group in run.groups])
     machines = [Machine(source, run.fingerprint.line, run.fingerprint.machine_class) for source, run in runs]
     if (kinds := len({machine.kind for machine in machines})) > 1:
         warnings.insert(

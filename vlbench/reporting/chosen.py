@@ -173,3 +173,11 @@ def warnings_of(results: Results) -> Iterator[str]:
             told.setdefault(mark.partition(":")[0], []).append(mark)
     for first, *others in told.values():
         yield f"{first} (and at {len(others)} of {len(results.groups) - 1} other points)" if others else first
+
+
+def limits_of(groups: Sequence[CellGroup]) -> Iterator[str]:
+    """What no speed-up in them says, a sentence each."""
+    if any(group.device == "cpu" for group in groups):
+        yield "a time on a CPU says nothing of a GPU"
+    if any(group.rows[0].is_reference and group.rows[0].tower is None for group in groups):
+        yield "the reference tower is slower than any one stack was: a speed-up over it is not what a stack would gain"
