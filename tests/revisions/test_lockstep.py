@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from tests.repositories import write
 from tests.revisions.packages import DYING, FILE, PACKAGE, READS_OTHERWISE, changed
@@ -14,8 +18,9 @@ from tests.trial.plans import POINT, python_path
 from vlbench.errors import UsageError
 from vlbench.process.child import ChildError
 from vlbench.process.interpreter import Interpreter, our_code
-from vlbench.revisions.lockstep import run_pair
-from vlbench.trial.job import Event, Job, Round, VariantJob
+from vlbench.revisions.lockstep import _rounds, run_pair
+from vlbench.revisions.messages import Reading, output_of
+from vlbench.trial.job import Event, Job, Round, Struck, VariantJob
 from vlbench.workload.scenario import Item
 
 
@@ -51,6 +56,30 @@ def test_a_side_that_dies_is_named_with_its_end(tmp_path: Path) -> None:
 def test_a_pair_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(ChildError, match="no end after 0 s") as caught:
         events(job(tmp_path, PACKAGE), timeout=0.01)
+    assert caught.value.called == "BASE"
+
+
+def test_a_side_that_leaves_no_output_that_can_be_read_is_struck(tmp_path: Path) -> None:
+    def side(name: str, leave: Callable[[Path], object]) -> Any:
+        def take(*_: object) -> Reading:
+            leave(output_of(tmp_path, name))
+            return Reading(seconds=1.0)
+
+        return SimpleNamespace(name=name, take=take)
+
+    def right(file: Path) -> None:
+        torch.save({"tokens": torch.ones(2, 8)}, file)
+
+    def ending(base: Any, head: Any) -> object:
+        rounds = _rounds(job(tmp_path, PACKAGE), base, head, {"tokens": 0.1}, tmp_path)
+        with pytest.raises(StopIteration) as ended:
+            next(rounds)
+        return ended.value.value
+
+    struck = ending(side("BASE", right), side("HEAD", lambda file: file.write_bytes(b"junk")))
+    assert struck == Struck(variant="HEAD", reason="it left no output of a timed round that can be read")
+    with pytest.raises(ChildError, match="left no output") as caught:
+        ending(side("BASE", lambda file: None), side("HEAD", right))
     assert caught.value.called == "BASE"
 
 

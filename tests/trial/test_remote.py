@@ -15,6 +15,12 @@ from vlbench.errors import UsageError
 from vlbench.trial.judged import Answer, Ask, Call
 from vlbench.trial.remote import Remote, RemoteTower
 
+
+def pipe_for(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
 WRONG: dict[str, Callable[[Path], object]] = {
     "junk": lambda file: file.write_bytes(b"junk" * 40),
     "nothing, so that the inputs are still there": lambda file: None,
@@ -22,7 +28,7 @@ WRONG: dict[str, Callable[[Path], object]] = {
     "a name that is none": lambda file: torch.save({"tokens": torch.ones(2, 8), 3: torch.ones(2)}, file),
     "no tokens": lambda file: torch.save({"features": torch.ones(2, 8)}, file),
     "no file": Path.unlink,
-    "a pipe": lambda file: (file.unlink(), os.mkfifo(file)),
+    "a pipe": pipe_for,
 }
 
 

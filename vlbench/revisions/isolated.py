@@ -17,8 +17,6 @@ from pathlib import Path
 from secrets import randbelow, randbits
 from typing import Any
 
-import torch
-
 from vlbench.errors import UsageError
 from vlbench.implementations.output import Parts
 from vlbench.judging.words import number_of
@@ -27,17 +25,17 @@ from vlbench.process.left_behind import LEFT_BEHIND, adopting
 from vlbench.process.listing import listing
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.clocks import CLOCK, Times, conceals, worked
-from vlbench.revisions.lockstep import Racer
+from vlbench.revisions.lockstep import NO_OUTPUT, Racer
 from vlbench.revisions.messages import Order, Reading, Ready, Turn, Warm, output_of
 from vlbench.trial.difference import beyond
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck
 from vlbench.trial.pace import STAGE_CALLS
+from vlbench.trial.remote import take_output
 from vlbench.trial.rounds import HIDDEN, is_narrow, round_numbers
 from vlbench.version import FOLDER
 
 KEPT = 16
 """Outputs of a tower that are kept, of rounds that are drawn."""
-NO_OUTPUT = "it left no output of a timed round that can be read"
 
 
 def run_apart(
@@ -135,7 +133,7 @@ class _Trial:
         for side in list(self.alive):
             for turn, output in self.kept[side.name]:
                 self._turn(self.base, turn.model_copy(update={"does": "again"}), Warm)
-                wanted = self._output(self.base)
+                wanted = take_output(output_of(self.exchange, self.base.name))
                 if wanted is None:
                     raise ChildError(self.base.name, NO_OUTPUT)
                 if wrong := beyond(self.allowed[side.name], output, wanted):
@@ -158,7 +156,7 @@ class _Trial:
             )
             if not isinstance(said, Struck):
                 said, *passed = self._turn(side, turn, Reading, Struck)
-            output = None if isinstance(said, Struck) else self._output(side)
+            output = None if isinstance(said, Struck) else take_output(output_of(self.exchange, side.name))
             if isinstance(said, Struck) or output is None:
                 self._strike(side, said.reason if isinstance(said, Struck) else NO_OUTPUT)
             elif not 0 < said.seconds <= passed[0]:
@@ -199,16 +197,6 @@ class _Trial:
         for side in (self.base, *self.alive):
             if number := self.left_behind[side.name]:
                 self._strike(side, LEFT_BEHIND.format(number_of(number, "process", "processes")))
-
-    def _output(self, side: Racer) -> Parts | None:
-        """What a tower left, which is then here alone; None where it is nothing that can be read."""
-        left = output_of(self.exchange, side.name)
-        try:
-            found: Parts = torch.load(left, weights_only=True)
-            left.unlink()
-            return {str(part): tensor.clone() for part, tensor in found.items()}
-        except Exception:  # whoever wrote it may have written anything
-            return None
 
     def _keep(self, side: Racer, turn: Turn, output: Parts) -> None:
         kept = self.kept.get(side.name)

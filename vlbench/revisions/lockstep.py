@@ -13,8 +13,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 from vlbench.errors import UsageError
 from vlbench.implementations.output import Parts
 from vlbench.process.child import Child, ChildError
@@ -26,9 +24,11 @@ from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.difference import beyond
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.trial.pace import STAGE_CALLS
+from vlbench.trial.remote import take_output
 from vlbench.trial.rounds import HIDDEN, is_narrow, round_numbers
 from vlbench.trial.session import COMPILED
 
+NO_OUTPUT = "it left no output of a timed round that can be read"
 WORKER, APART = "vlbench.revisions.worker", "vlbench.revisions.apart"
 One = TypeVar("One", bound=Message)
 Other = TypeVar("Other", bound=Message)
@@ -154,9 +154,10 @@ def _rounds(
                 return _caught(side, head, reading.reason)
             seconds[side.name].append(reading.seconds)
             hidden[side.name] += reading.hidden
-            left = output_of(exchange, side.name)
-            outputs[side.name] = torch.load(left, weights_only=True)
-            left.unlink()  # so that the other side does not find it
+            output = take_output(output_of(exchange, side.name))
+            if output is None:
+                return _caught(side, head, NO_OUTPUT)
+            outputs[side.name] = output
             throttled.update(reading.throttled)
             if reading.host_seconds is not None:
                 host[side.name] = reading.host_seconds

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 from torch import Tensor
 
 from vlbench.errors import UsageError
-from vlbench.implementations.output import VisionOutput, packed, unpack
+from vlbench.implementations.output import Parts, VisionOutput, packed, unpack
 from vlbench.implementations.preprocessing import SEVERAL, Fed
 from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Refused
@@ -20,8 +20,19 @@ from vlbench.process.scratch import Scratch
 from vlbench.record.work import Work
 from vlbench.trial.judged import Answer, Ask, Build, Call, Cast, Start
 
-NO_OUTPUT = "it left no output where one was expected"
 SAID: TypeAdapter[Answer | Refused] = TypeAdapter(Annotated[Answer | Refused, Field(discriminator="event")])
+
+
+def take_output(file: Path, device: torch.device | None = None) -> Parts | None:
+    """The output that another process has left in a file, which is then here alone; None for anything else."""
+    if not file.is_file():  # to read a pipe may never end
+        return None
+    try:
+        parts = unpack(packed(torch.load(file, weights_only=True, map_location=device)))
+        file.unlink()
+        return {name: part.clone() for name, part in parts.items()}
+    except Exception:  # whoever wrote it may have written anything
+        return None
 
 
 class Remote:
@@ -108,15 +119,10 @@ class RemoteTower:
         ci, no_grad = next(self._modes)
         self._remote.hand(pixels, grid_thw)
         self._remote.ask(Call(tower=self._number, no_grad=no_grad, ci=ci))
-        if not self._remote.exchange.is_file():  # to read a pipe may never end
-            raise self._remote.lost(NO_OUTPUT)
-        try:
-            output = packed(torch.load(self._remote.exchange, weights_only=True, map_location=pixels.device))
-            unpack(output)
-            self._remote.exchange.unlink()
-        except Exception:  # whoever wrote it may have written anything
-            raise self._remote.lost(NO_OUTPUT) from None
-        return output
+        parts = take_output(self._remote.exchange, pixels.device)
+        if parts is None:
+            raise self._remote.lost("it left no output where one was expected")
+        return packed(parts)
 
     def work(self, fed: Fed, dtype: str, *, is_warm: bool = False) -> Work:
         """What it does on a call of several small items, of which it had another before; nothing where that raises."""
