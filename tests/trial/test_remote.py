@@ -76,3 +76,11 @@ def test_an_output_is_read_and_the_next_call_makes_the_folder_again_where_it_is_
         remote.exchange.parent.joinpath("in-use").unlink(missing_ok=True)
         remote.exchange.parent.rmdir()
     assert not process.has_ended
+
+
+def test_what_a_tower_put_in_the_place_of_torch_save_writes_no_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = called(lambda file: None)[1]
+    monkeypatch.setattr(torch, "save", lambda what, file: Path(file).write_bytes(b"junk"))
+    remote.hand(torch.ones(2))
+    (found,) = torch.load(remote.exchange, weights_only=True)
+    assert torch.equal(found, torch.ones(2))

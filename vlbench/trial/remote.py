@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 import torch
 from pydantic import Field, TypeAdapter
-from torch import Tensor
+from torch import Tensor, load, save  # as they are before any tower is imported
 
 from vlbench.errors import UsageError
 from vlbench.implementations.output import Parts, VisionOutput, packed, unpack
@@ -28,7 +28,7 @@ def take_output(file: Path, device: torch.device | None = None) -> Parts | None:
     if not file.is_file():  # to read a pipe may never end
         return None
     try:
-        parts = unpack(packed(torch.load(file, weights_only=True, map_location=device)))
+        parts = unpack(packed(load(file, weights_only=True, map_location=device)))
         file.unlink()
         return {name: part.clone() for name, part in parts.items()}
     except Exception:  # whoever wrote it may have written anything
@@ -93,7 +93,7 @@ class Remote:
     def hand(self, *inputs: Tensor) -> None:
         """Put inputs into the exchange, whose folder the process may have removed."""
         self.exchange.parent.mkdir(0o700, parents=True, exist_ok=True)
-        torch.save(inputs, self.exchange)
+        save(inputs, self.exchange)
 
     def _begin(self) -> None:
         self._child = Child("vlbench.trial.judged", SAID, self._timeout, is_timed=False)
