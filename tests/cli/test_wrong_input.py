@@ -24,7 +24,7 @@ HEAD = 'title = "t"\nstands_for = "s"\n'
         (["--model", "qwen2.5-vl-tinny"], "there is no model 'qwen2.5-vl-tinny'; did you mean qwen2.5-vl-tiny?"),
         (["--device", "tpu"], "--device: 'tpu' is not one of auto, cpu, cuda"),
         (["--dtype", "int8"], "--dtype: 'int8' is not one of float32, bfloat16, float16"),
-        (["--device", "CPU"], "is not one of auto, cpu, cuda; did you mean cpu?"),
+        (["--device", "cpus"], "is not one of auto, cpu, cuda; did you mean cpu?"),
         (["--device", "cuda:0"], "is not one of auto, cpu, cuda; did you mean cuda?"),
         (["--csv", "-"], "--csv -: stands for nothing here; name /dev/stdout, or ./results.json for a file"),
         (["--with", "host-gird"], "there is no flag 'host-gird'; did you mean host-grid?"),
