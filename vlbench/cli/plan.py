@@ -49,7 +49,7 @@ class PlanOptions(shared.CommandOptions):
     trials: Annotated[int, typer.Option(min=1)] = 1
     """Processes for each group, all on one machine: 1 is a quick look, 5 give a verdict."""
     budget: Annotated[float | None, typer.Option(min=1)] = None
-    """Seconds for a line: one trial of one group. [60 on a CPU, 300 on CUDA]"""
+    """Seconds for a line: one trial of one group. [90 on a CPU, 300 on CUDA]"""
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE")] = None
     """Write the lines here, and print a table of the groups."""
     shards: Annotated[int | None, typer.Option(min=1)] = None

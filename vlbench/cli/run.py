@@ -62,7 +62,7 @@ class Options(shared.CommandOptions):
     trials: Annotated[int, typer.Option(min=1)] = 1
     """Processes: 1 is a quick look, 5 give a verdict."""
     budget: Annotated[float | None, typer.Option(min=1)] = None
-    """Seconds for the whole run: checks, rounds, stages and confirming; to start Python comes on top. [60 on a CPU, 300
+    """Seconds for the whole run: checks, rounds, stages and confirming; to start Python comes on top. [90 on a CPU, 300
     on CUDA]"""
     timeout: shared.Timeout = 900
     isolate: Annotated[bool, typer.Option("--isolate")] = False
