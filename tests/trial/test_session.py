@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -18,7 +18,7 @@ from vlbench.record.schema import CellGroup, State, VariantTrial
 from vlbench.towers.variants import Variant
 from vlbench.trial.job import Estimated, Event, FirstKernel, Job, Prepared, Round
 from vlbench.trial.limits import Limits
-from vlbench.trial.session import Progress, Session, Suspects
+from vlbench.trial.session import Progress, Run, Session, Suspects
 from vlbench.trial.worker import run_job
 
 pytestmark = pytest.mark.usefixtures("misbehaving")
@@ -174,6 +174,18 @@ def test_a_session_runs_trials_as_it_is_told() -> None:
     assert [len(trial.variants) for trial in group.trials] == [2, 2]
 
 
+def leaving_out(asked: list[Job], late: Callable[[Job], Sequence[str]] = lambda job: ()) -> Run:
+    """Runs trials here, and says nothing of the rows that are `late` in them; `asked` are the jobs so far."""
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        asked.append(job)
+        emitted: list[Event] = []
+        run_job(job, emitted.append)
+        yield from (event for event in emitted if getattr(event, "variant", "") not in late(job))
+
+    return run
+
+
 def toys(*names: str) -> Plan:
     """These towers of nobody's, the first of which is the reference tower."""
     (target,) = tower_targets([f"tests.towers.toys:{name}" for name in names], "cpu", ["float32"], None)
@@ -192,14 +204,7 @@ def test_rows_that_all_passed_are_checked_briefly_from_then_on(
     row: str, check_all: bool, briefly: list[bool], further: list[int]
 ) -> None:
     asked: list[Job] = []
-
-    def run(job: Job, timeout: float) -> Iterator[Event]:
-        asked.append(job)
-        emitted: list[Event] = []
-        run_job(job, emitted.append)
-        yield from emitted
-
-    plan = toys("Toy", row)
+    plan, run = toys("Toy", row), leaving_out(asked)
     session = Session([plan], Journal(None, ""), limits=Limits(60), run=run, check_all=check_all)
     session.run(3, 0.01)
     assert [job.briefly for job in asked] == briefly
@@ -212,14 +217,7 @@ def test_rows_that_all_passed_are_checked_briefly_from_then_on(
 def test_what_the_first_trial_had_no_time_for_the_others_leave_as_well() -> None:
     """They have the time that it left them, which is for the same rows."""
     asked: list[Job] = []
-
-    def run(job: Job, timeout: float) -> Iterator[Event]:
-        asked.append(job)
-        emitted: list[Event] = []
-        run_job(job, emitted.append)
-        late = f"tests.towers.toys:{'Fused' if not job.briefly else ''}"
-        yield from (event for event in emitted if getattr(event, "variant", "") != late)
-
+    run = leaving_out(asked, lambda job: [] if job.briefly else ["tests.towers.toys:Fused"])
     plan = toys("Toy", "Again", "Fused")
     session = Session([plan], Journal(None, ""), limits=Limits(60), run=run)
     session.run(2, 0)
@@ -232,14 +230,7 @@ def test_what_the_first_trial_had_no_time_for_the_others_leave_as_well() -> None
 def test_a_row_that_passed_once_is_measured_again_though_a_trial_had_no_time_for_it() -> None:
     """The second checks everything, since a row failed in the first, and has no time for the last two."""
     asked: list[Job] = []
-
-    def run(job: Job, timeout: float) -> Iterator[Event]:
-        asked.append(job)
-        emitted: list[Event] = []
-        run_job(job, emitted.append)
-        late = [each.name for each in job.variants[2:]] if len(asked) == 2 else []
-        yield from (event for event in emitted if getattr(event, "variant", "") not in late)
-
+    run = leaving_out(asked, lambda job: [each.name for each in job.variants[2:]] if len(asked) == 2 else [])
     session = Session([toys("Toy", "Again", "Fused", "WrongOnVideo")], Journal(None, ""), limits=Limits(60), run=run)
     session.run(3, 0)
     assert [(len(job.variants), job.briefly) for job in asked] == [(4, False), (4, False), (3, True)]
